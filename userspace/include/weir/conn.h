@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_CONN_H
+#define WEIR_CONN_H
+
+/*
+ * One accepted connection on its way through a stack of services. It lives as long as its
+ * task; its arena's memory with it.
+ */
+
+#include <weir/arena.h>
+#include <weir/bridge.h>
+#include <weir/extension.h>
+#include <weir/scope.h>
+#include <weir/stream.h>
+
+struct weir_conn {
+	uint64_t id;		    /* unique in this process; never 0 */
+	const char *listener;	    /* its name; borrowed */
+	struct weir_stream *stream; /* the client's; a layer may replace it (TLS) */
+	struct weir_address peer;   /* the client, as the PROXY header says if there was one */
+	struct weir_address local;  /* where it connected to */
+	struct weir_arena arena;
+	struct weir_extensions extensions;
+	uint64_t started_ns;
+
+	/* What happened, for the access log and metrics; filled as it becomes known. */
+	struct {
+		const char *upstream;	      /* name of the group; NULL: none was chosen */
+		struct weir_address endpoint; /* connected to; size 0: none */
+		enum weir_path path;	      /* the last one */
+		const char *why;	      /* why not a better one; static memory */
+		uint64_t bytes_up;
+		uint64_t bytes_down;
+		uint64_t connect_ns;	      /* time to connect to the upstream, 0: not connected */
+		unsigned attempts;	      /* connects tried */
+		enum weir_end end;
+		int status;		      /* what the stack returned */
+	} result;
+};
+
+/* Resets the client's connection: for refusals. */
+void weir_conn_abort(struct weir_conn *conn);
+
+#endif

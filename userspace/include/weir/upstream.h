@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_UPSTREAM_H
+#define WEIR_UPSTREAM_H
+
+/*
+ * An upstream is a named group of endpoints with a balance, health and limits. It is shared by
+ * all workers: endpoint state is atomic, the set of endpoints is replaced as a whole when a
+ * name resolves to something else. Health checks and re-resolving run on one worker.
+ *
+ *	upstream = weir_upstream_new(&conf, error);		once
+ *	weir_upstream_start(upstream, scope, connector, resolver);	on one worker
+ *	view = weir_upstream_view(upstream, connector, ...)	on every worker: a connector
+ */
+
+#include <weir/connector.h>
+#include <weir/scope.h>
+
+struct weir_metrics;
+struct weir_upstream;
+
+enum weir_balance {
+	WEIR_BALANCE_ROUND_ROBIN,	/* weighted, smooth */
+	WEIR_BALANCE_RANDOM,
+	WEIR_BALANCE_LEAST_CONNECTIONS, /* power of two choices */
+	WEIR_BALANCE_RING_HASH,
+	WEIR_BALANCE_MAGLEV,
+	WEIR_BALANCE_SOURCE_HASH,	/* client's address modulo the usable endpoints */
+};
+
+struct weir_endpoint_conf {
+	struct weir_target target;
+	unsigned weight; /* 0: 1 */
+	bool backup;	 /* used only when no other one may be */
+};
+
+struct weir_upstream_conf {
+	const char *name; /* copied, as everything */
+	const struct weir_endpoint_conf *endpoints;
+	size_t n_endpoints;
+	enum weir_balance balance;
+	struct {
+		bool tcp;		/* check by connecting */
+		uint64_t interval_ms;	/* 0: 2000 */
+		uint64_t timeout_ms;	/* 0: 1000 */
+		unsigned unhealthy;	/* failures in a row; 0: 3 */
+		unsigned healthy;	/* successes in a row; 0: 2 */
+		unsigned jitter_percent; /* of the interval; 0: 10 */
+	} health;
+	struct {
+		unsigned failures;	/* in a row; 0: no ejection */
+		uint64_t base_ms;	/* first time; grows with each ejection; 0: 10000 */
+		uint64_t max_ms;	/* 0: 300000 */
+		unsigned max_percent;	/* of the endpoints at one time; 0: 50. At least one may be */
+	} ejection;
+	unsigned attempts;		/* connects on different endpoints; 0: 3 */
+	uint64_t slow_start_ms;		/* after an endpoint came back; 0: none */
+	struct {
+		unsigned connections;	/* per endpoint, all workers together; 0: unlimited */
+		unsigned queue;		/* waiting for one, per worker; 0: nobody waits */
+		uint64_t queue_ms;	/* 0: 5000 */
+	} limit;
+};
+
+struct weir_upstream *weir_upstream_new(const struct weir_upstream_conf *conf,
+					struct weir_error *error) WEIR_MUST_CHECK;
+/* Counted: every view holds one too. */
+void weir_upstream_put(struct weir_upstream *upstream);
+struct weir_upstream *weir_upstream_get(struct weir_upstream *upstream);
+const char *weir_upstream_name(const struct weir_upstream *upstream);
+
+/* Starts health checks and re-resolving of names as tasks of SCOPE, on its worker. Both
+ * borrowed things outlive the scope. 0 or -errno. */
+int weir_upstream_start(struct weir_upstream *upstream, struct weir_scope *scope,
+			struct weir_connector *connector, struct weir_resolver *resolver)
+	WEIR_MUST_CHECK;
+
+/* A connector of one worker to the upstream (the target given to connect is ignored and may be
+ * NULL): picks an endpoint, waits for a free place, connects through INNER (taken over), tries
+ * another endpoint when that fails, and records the result in CONN. The stream that it gives
+ * returns the endpoint's place when it is closed. METRICS may be NULL. */
+struct weir_connector *weir_upstream_connector(struct weir_upstream *upstream,
+					       struct weir_connector *inner,
+					       struct weir_metrics *metrics,
+					       struct weir_error *error) WEIR_MUST_CHECK;
+
+enum weir_endpoint_state {
+	WEIR_ENDPOINT_HEALTHY,
+	WEIR_ENDPOINT_UNHEALTHY, /* by active checks */
+	WEIR_ENDPOINT_EJECTED,	 /* by failures of traffic */
+	WEIR_ENDPOINT_UNRESOLVED,
+	WEIR_ENDPOINT_DRAINING,	 /* by an operator: no new connections */
+};
+const char *weir_endpoint_state_name(enum weir_endpoint_state state);
+
+struct weir_endpoint_info {
+	char name[300];		     /* as configured */
+	struct weir_address address; /* as resolved */
+	enum weir_endpoint_state state;
+	unsigned weight;
+	bool backup;
+	uint64_t active;	     /* connections now */
+	uint64_t total;
+	uint64_t failures;	     /* connects that failed */
+	uint64_t ejections;
+	uint64_t checks, checks_failed;
+	int last_status;	     /* of the last connect or check */
+	uint64_t state_since_ns;
+};
+
+/* Calls FN for every endpoint. Any thread; FN must not call back into the upstream. */
+void weir_upstream_each(struct weir_upstream *upstream,
+			void (*fn)(void *ctx, const struct weir_endpoint_info *info), void *ctx);
+/* Takes the endpoint with this configured name out of use, or back. 0 or -ENOENT. */
+int weir_upstream_set_draining(struct weir_upstream *upstream, const char *endpoint,
+			       bool draining);
+
+#endif
