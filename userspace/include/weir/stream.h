@@ -46,6 +46,10 @@ struct weir_stream {
 	uint64_t bytes_written;
 	bool read_ended;  /* readv() has returned 0 */
 	bool write_ended; /* shutdown() was called */
+	/* Called once by weir_stream_close(), before the stream is freed; NULL: nobody cares. For
+	 * whoever counts streams without wrapping them; must not park. */
+	void (*on_close)(void *ctx);
+	void *on_close_ctx; /* borrowed */
 };
 
 /* Reads up to SIZE bytes. >0; 0 at the end; -errno, -ECANCELED, -ETIMEDOUT. Parks. */
@@ -63,7 +67,7 @@ int weir_stream_writev(struct weir_stream *stream, struct iovec *iov, int n) WEI
 /* Half-close. Parks only where queued bytes must go first (TLS). */
 int weir_stream_shutdown(struct weir_stream *stream);
 void weir_stream_abort(struct weir_stream *stream);
-/* Accepts NULL. */
+/* Calls on_close, then frees. Accepts NULL. */
 void weir_stream_close(struct weir_stream *stream);
 /* See ops->raw_fd. WHY may be NULL. */
 int weir_stream_raw_fd(struct weir_stream *stream, const char **why);
