@@ -7,29 +7,39 @@
  * all workers: endpoint state is atomic, the set of endpoints is replaced as a whole when a
  * name resolves to something else. Health checks and re-resolving run on one worker.
  *
- *	upstream = weir_upstream_new(&conf, error);		once
- *	weir_upstream_start(upstream, scope, connector, resolver);	on one worker
- *	view = weir_upstream_view(upstream, connector, ...)	on every worker: a connector
+ *	upstream = weir_upstream_new(&conf, error);			once
+ *	weir_upstream_start(upstream, scope, tcp, resolver, metrics);	on one worker
+ *	connector = weir_upstream_connector(upstream, tcp, ...);	on every worker
+ *
+ * When no endpoint is healthy (all are unhealthy or ejected), the checks are as likely wrong as
+ * the endpoints: then all are used as though healthy, but those that drain. An ejection never
+ * takes the last healthy endpoint.
  */
 
 #include <weir/connector.h>
 #include <weir/scope.h>
 
 struct weir_metrics;
+struct weir_resolver;
 struct weir_upstream;
 
 enum weir_balance {
 	WEIR_BALANCE_ROUND_ROBIN,	/* weighted, smooth */
-	WEIR_BALANCE_RANDOM,
+	WEIR_BALANCE_RANDOM,		/* weighted */
 	WEIR_BALANCE_LEAST_CONNECTIONS, /* power of two choices */
 	WEIR_BALANCE_RING_HASH,
 	WEIR_BALANCE_MAGLEV,
 	WEIR_BALANCE_SOURCE_HASH,	/* client's address modulo the usable endpoints */
 };
 
+#define WEIR_WEIGHT_MAX	  65535
+#define WEIR_ATTEMPTS_MAX 16
+
+/* A name stands for all its addresses: each is an endpoint. SRV answers' weights multiply the
+ * weight, and their priorities order the endpoints as backup does. */
 struct weir_endpoint_conf {
 	struct weir_target target;
-	unsigned weight; /* 0: 1 */
+	unsigned weight; /* 0: 1; at most WEIR_WEIGHT_MAX */
 	bool backup;	 /* used only when no other one may be */
 };
 
@@ -48,19 +58,23 @@ struct weir_upstream_conf {
 	} health;
 	struct {
 		unsigned failures;	/* in a row; 0: no ejection */
-		uint64_t base_ms;	/* first time; grows with each ejection; 0: 10000 */
+		uint64_t base_ms;	/* first time; doubles with each ejection; 0: 10000 */
 		uint64_t max_ms;	/* 0: 300000 */
 		unsigned max_percent;	/* of the endpoints at one time; 0: 50. At least one may be */
 	} ejection;
-	unsigned attempts;		/* connects on different endpoints; 0: 3 */
-	uint64_t slow_start_ms;		/* after an endpoint came back; 0: none */
+	unsigned attempts;		/* connects on different endpoints; 0: 3, at most 16 */
+	uint64_t slow_start_ms;		/* after an endpoint came back or was added; 0: none */
 	struct {
 		unsigned connections;	/* per endpoint, all workers together; 0: unlimited */
 		unsigned queue;		/* waiting for one, per worker; 0: nobody waits */
 		uint64_t queue_ms;	/* 0: 5000 */
 	} limit;
+	uint64_t name_hold_ms;		/* addresses of a name that has ceased to exist stay in
+					 * use so long; 0: 30000. While name servers do not
+					 * answer they stay for good */
 };
 
+/* NULL with ERROR filled: WEIR_ECONFIG or -ENOMEM. Any thread. */
 struct weir_upstream *weir_upstream_new(const struct weir_upstream_conf *conf,
 					struct weir_error *error) WEIR_MUST_CHECK;
 /* Counted: every view holds one too. */
@@ -68,16 +82,23 @@ void weir_upstream_put(struct weir_upstream *upstream);
 struct weir_upstream *weir_upstream_get(struct weir_upstream *upstream);
 const char *weir_upstream_name(const struct weir_upstream *upstream);
 
-/* Starts health checks and re-resolving of names as tasks of SCOPE, on its worker. Both
- * borrowed things outlive the scope. 0 or -errno. */
+/* Starts health checks (through CONNECTOR) and re-resolving of names as tasks of SCOPE, on its
+ * worker; once. The borrowed things outlive the scope. METRICS may be NULL, RESOLVER only when
+ * there are no names. 0 or -errno. */
 int weir_upstream_start(struct weir_upstream *upstream, struct weir_scope *scope,
-			struct weir_connector *connector, struct weir_resolver *resolver)
-	WEIR_MUST_CHECK;
+			struct weir_connector *connector, struct weir_resolver *resolver,
+			struct weir_metrics *metrics) WEIR_MUST_CHECK;
 
 /* A connector of one worker to the upstream (the target given to connect is ignored and may be
  * NULL): picks an endpoint, waits for a free place, connects through INNER (taken over), tries
  * another endpoint when that fails, and records the result in CONN. The stream that it gives
- * returns the endpoint's place when it is closed. METRICS may be NULL. */
+ * returns the endpoint's place when it is closed (weir_stream.on_close), also after the
+ * connector was freed. Made on any thread, used and freed on its worker's. METRICS is borrowed
+ * and may be NULL.
+ *
+ * connect() returns WEIR_ENOENDPOINT when no endpoint may be used, WEIR_ERESOLVE when none has
+ * an address yet, WEIR_ELIMIT when all places are taken and nobody may wait, WEIR_EQUEUE when
+ * the queue is full or the wait was too long, else what the last endpoint failed with. */
 struct weir_connector *weir_upstream_connector(struct weir_upstream *upstream,
 					       struct weir_connector *inner,
 					       struct weir_metrics *metrics,
@@ -93,7 +114,7 @@ enum weir_endpoint_state {
 const char *weir_endpoint_state_name(enum weir_endpoint_state state);
 
 struct weir_endpoint_info {
-	char name[300];		     /* as configured */
+	char name[300];		     /* as configured; addresses of one name share it */
 	struct weir_address address; /* as resolved */
 	enum weir_endpoint_state state;
 	unsigned weight;
@@ -110,7 +131,7 @@ struct weir_endpoint_info {
 /* Calls FN for every endpoint. Any thread; FN must not call back into the upstream. */
 void weir_upstream_each(struct weir_upstream *upstream,
 			void (*fn)(void *ctx, const struct weir_endpoint_info *info), void *ctx);
-/* Takes the endpoint with this configured name out of use, or back. 0 or -ENOENT. */
+/* Takes the endpoint with this configured name out of use, or back. 0 or -ENOENT. Any thread. */
 int weir_upstream_set_draining(struct weir_upstream *upstream, const char *endpoint,
 			       bool draining);
 
