@@ -86,7 +86,8 @@ struct weir_watch {
 	struct weir_task *waiter[2]; /* private: two tasks may wait at once */
 };
 
-/* Adds FD to the loop of this thread. Readable is unknown, so assumed: read first. 0, -errno. */
+/* Adds FD to the loop of this thread. What is ready already is reported in the next iteration.
+ * 0 or -errno. */
 int weir_watch_add(struct weir_watch *watch, int fd) WEIR_MUST_CHECK;
 /* Takes it out; call before close(). Harmless when not added. */
 void weir_watch_del(struct weir_watch *watch);
