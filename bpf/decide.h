@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEIR_DECIDE_H
+#define WEIR_DECIDE_H
+
+/*
+ * What the verdict program decides, as pure functions: the BPF program calls them with what it
+ * reads from the kernel, the unit tests with a table of cases.
+ *
+ * 1. Cut. TCP hands whole segments to the verdict, also what the stream had before (a
+ *    retransmit that overlaps, the rest of a segment that userspace had read in part). What
+ *    lies before the next new byte is cut off.
+ * 2. Gate. Bytes may pass userspace by only when it asked for that and has nothing in hand that
+ *    must go first.
+ * 3. Bound. The kernel queues redirected bytes without limit: what the destination cannot take
+ *    now goes to userspace, whose receive buffer stops the sender.
+ */
+
+#include "abi.h"
+
+enum weir_cut {
+	WEIR_CUT_NEW,	/* all or the last part of it is new */
+	WEIR_CUT_STALE, /* nothing is new: TCP never delivers such a segment */
+	WEIR_CUT_GAP,	/* bytes before it never came by */
+};
+
+/* How much of a segment to cut off. Sequence numbers wrap. LEN is not 0. */
+static inline enum weir_cut weir_decide_cut(__u32 next_seq, __u32 seq, __u32 len, __u32 *cut)
+{
+	__s32 old = (__s32)(next_seq - seq);
+
+	*cut = 0;
+	if (old < 0)
+		return WEIR_CUT_GAP;
+	if ((__u32)old >= len)
+		return WEIR_CUT_STALE;
+	*cut = (__u32)old;
+	return WEIR_CUT_NEW;
+}
+
+/* Whether the kernel may carry the next byte. */
+static inline int weir_decide_gate(__u32 want, __u64 passed, __u64 user_done)
+{
+	return want == WEIR_WANT_REDIRECT && passed == user_done;
+}
+
+enum weir_bound {
+	WEIR_BOUND_WITHIN,
+	WEIR_BOUND_INFLIGHT, /* more unacknowledged bytes than the limit */
+	WEIR_BOUND_SNDBUF,   /* the socket would not take them at once */
+};
+
+/* The destination, as its socket says. */
+struct weir_peer {
+	__u64 acked;	    /* bytes_acked */
+	__u32 written;	    /* bytes written since the base, modulo 2^32 */
+	__s32 wmem_queued;  /* of the send buffer, in use */
+	__s32 sndbuf;
+	__u32 pad;
+};
+
+/* SENT: what userspace has written and the kernel has redirected to the destination so far. */
+static inline enum weir_bound weir_decide_bound(const struct weir_peer *peer, __u64 sent, __u32 len,
+						__u64 limit)
+{
+	__s64 inflight = (__s64)(sent - peer->acked);
+	/* Redirected, but not yet in the socket: a worker of the kernel is at it. */
+	__u32 backlog = (__u32)sent - peer->written;
+
+	if (inflight + (__s64)len > (__s64)limit)
+		return WEIR_BOUND_INFLIGHT;
+	if ((__s64)peer->wmem_queued + backlog + len > peer->sndbuf)
+		return WEIR_BOUND_SNDBUF;
+	return WEIR_BOUND_WITHIN;
+}
+
+/* One case for all three, so that a table can be run in the kernel too (decide.bpf.c). */
+struct weir_decide_case {
+	__u32 next_seq;
+	__u32 seq;
+	__u32 len;
+	__u32 want;
+	__u64 passed;
+	__u64 user_done;
+	__u64 sent;
+	__u64 limit;
+	struct weir_peer peer;
+	/* results */
+	__u32 cut;
+	__u32 cut_bytes;
+	__u32 gate;
+	__u32 bound;
+};
+_Static_assert(sizeof(struct weir_decide_case) == 88, "no hidden padding");
+
+static inline void weir_decide_run(struct weir_decide_case *c)
+{
+	c->cut = weir_decide_cut(c->next_seq, c->seq, c->len, &c->cut_bytes);
+	c->gate = (__u32)weir_decide_gate(c->want, c->passed, c->user_done);
+	c->bound = weir_decide_bound(&c->peer, c->sent, c->len, c->limit);
+}
+
+#endif

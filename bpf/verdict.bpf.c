@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The kernel data plane: a stream verdict on the proxy's own sockets, which sends what comes on
+ * one socket of a flow straight out of the other one. See decide.h for what is decided and
+ * userspace/offload/ for the protocol around it.
+ *
+ * The program runs under the lock of the socket that the segment came on, so one direction is
+ * never decided on two CPUs at a time, and its half of the slot needs no atomics.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "decide.h"
+#include "kernel.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Sockets by their own cookie: cookies are unique on the machine until it reboots. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 2 * WEIR_FLOWS_MAX);
+	__type(key, __u64);
+	__type(value, __u64);
+} weir_socks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 2 * WEIR_FLOWS_MAX);
+	__type(key, __u64);
+	__type(value, struct weir_flow);
+} weir_flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 2 * WEIR_FLOWS_MAX);
+	__type(key, __u32);
+	__type(value, struct weir_slot);
+} weir_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weir_stats);
+} weir_stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weir_meta);
+} weir_meta SEC(".maps");
+
+struct ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, WEIR_RING_BYTES);
+};
+
+/* One ring for every worker of every process: nobody reads for another one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, WEIR_RINGS);
+	__type(key, __u32);
+	__array(values, struct ring);
+} weir_events SEC(".maps");
+
+/* sk_skb_adjust_room() refuses more at a time (len_diff_abs > 0xfff). */
+#define TRIM_MAX   4000
+#define TRIM_STEPS 160 /* 640 kB: more than the largest segment of BIG TCP */
+
+#define READ_ONCE(x) (*(volatile __typeof__(x) *)&(x))
+
+/* A direction on its way through the program. */
+struct segment {
+	struct __sk_buff *skb;
+	struct weir_flow *flow;
+	struct weir_slot *slot;
+	struct weir_stats *stats;
+	__u32 len;
+};
+
+static __always_inline void event_send(const struct segment *seg, enum weir_event_kind kind)
+{
+	struct weir_kernel_event *event;
+	struct weir_meta *meta;
+	__u32 ring = READ_ONCE(seg->slot->ring);
+	__u32 zero = 0;
+	void *map;
+
+	map = bpf_map_lookup_elem(&weir_events, &ring);
+	event = map ? bpf_ringbuf_reserve(map, sizeof(*event), 0) : NULL;
+	if (!event) {
+		seg->stats->events_lost++;
+		meta = bpf_map_lookup_elem(&weir_meta, &zero);
+		if (meta && ring < WEIR_RINGS)
+			__sync_fetch_and_add(&meta->rings[ring].lost, 1);
+		return;
+	}
+	event->cookie = seg->slot->cookie;
+	event->slot = seg->flow->slot;
+	event->kind = kind;
+	seg->stats->events++;
+	bpf_ringbuf_submit(event, 0);
+}
+
+/* Bytes are missing or will be: nothing can repair the stream, so the daemon resets it. */
+static __always_inline void segment_break(const struct segment *seg)
+{
+	seg->slot->flags |= WEIR_SLOT_LOST;
+	seg->flow->state = WEIR_FLOW_BROKEN;
+	event_send(seg, WEIR_EVENT_BROKEN);
+}
+
+static __always_inline int segment_pass(const struct segment *seg, enum weir_flow_state state)
+{
+	seg->slot->passed += seg->len;
+	seg->flow->passed_bytes += seg->len;
+	seg->flow->passed_segments++;
+	seg->flow->path = WEIR_FLOW_COPY;
+	if (seg->flow->state != WEIR_FLOW_BROKEN)
+		seg->flow->state = state;
+	seg->stats->passed_bytes += seg->len;
+	seg->stats->passed_segments++;
+	return SK_PASS;
+}
+
+struct trim {
+	struct __sk_buff *skb;
+	__u32 bytes; /* left to cut off */
+};
+
+static long trim_step(__u64 i, struct trim *trim)
+{
+	__u32 step = trim->bytes > TRIM_MAX ? TRIM_MAX : trim->bytes;
+
+	(void)i;
+	if (!step || bpf_skb_adjust_room(trim->skb, -(__s32)step, 0, 0))
+		return 1;
+	trim->bytes -= step;
+	return 0;
+}
+
+/* Cuts BYTES off the front. 0 or -1; then part of them may be gone already. A loop of the
+ * kernel's, because the verifier would walk through every turn of one of ours. */
+static __always_inline int segment_trim(const struct segment *seg, __u32 bytes)
+{
+	struct trim trim = { .skb = seg->skb, .bytes = bytes };
+
+	bpf_loop(TRIM_STEPS, trim_step, &trim, 0);
+	return trim.bytes ? -1 : 0;
+}
+
+/* Where the stream stands when the first segment comes by. */
+static __always_inline void seq_learn(struct weir_slot *slot, struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+
+	if (!tp)
+		return;
+	slot->next_seq = tp->copied_seq;
+	slot->flags |= WEIR_SLOT_SEQ;
+}
+
+/* Cuts off what is not new. 0, or -1 when the segment must be dropped. The first words of the
+ * control block that sk_skb programs see are TCP's seq and end_seq (sk_skb_cb.data is the
+ * start of skb->cb since e0dc3b93bd7b, 5.16; a verdict without a parser leaves it to TCP). */
+static __always_inline int segment_cut(struct segment *seg)
+{
+	struct weir_slot *slot = seg->slot;
+	__u32 seq = seg->skb->cb[0];
+	__u32 cut;
+
+	if (!(slot->flags & WEIR_SLOT_SEQ))
+		seq_learn(slot, seg->skb);
+	if (!(slot->flags & WEIR_SLOT_SEQ))
+		slot->next_seq = seq;
+
+	switch (weir_decide_cut(slot->next_seq, seq, seg->len, &cut)) {
+	case WEIR_CUT_GAP:
+		seg->stats->pass_gap++;
+		segment_break(seg);
+		break;
+	case WEIR_CUT_STALE:
+		seg->stats->drop_stale++;
+		segment_break(seg);
+		return -1;
+	case WEIR_CUT_NEW:
+		break;
+	}
+	slot->next_seq = seq + seg->len;
+	slot->flags |= WEIR_SLOT_SEQ;
+	if (!cut)
+		return 0;
+	if (segment_trim(seg, cut)) {
+		seg->stats->drop_untrimmed++;
+		segment_break(seg);
+		return -1;
+	}
+	seg->len -= cut;
+	slot->trimmed += cut;
+	seg->flow->trimmed_bytes += cut;
+	seg->flow->trimmed_segments++;
+	seg->stats->trimmed_bytes += cut;
+	seg->stats->trimmed_segments++;
+	return 0;
+}
+
+/* How the destination stands. -1 when it is not in the map any more. While the gate is open
+ * userspace writes nothing to it, so that the base can be taken then. */
+static __always_inline int peer_look(struct weir_slot *slot, __u64 cookie, __u64 sent,
+				     struct weir_peer *peer)
+{
+	struct tcp_sock *tp;
+	struct bpf_sock *sk;
+	int found = -1;
+
+	sk = bpf_map_lookup_elem(&weir_socks, &cookie);
+	if (!sk)
+		return -1;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (tp) {
+		__u32 write_seq = tp->write_seq;
+
+		if (!(slot->flags & WEIR_SLOT_BASE)) {
+			slot->base_seq = write_seq - (__u32)sent;
+			slot->flags |= WEIR_SLOT_BASE;
+		}
+		peer->acked = tp->bytes_acked;
+		peer->written = write_seq - slot->base_seq;
+		peer->wmem_queued = tp->inet_conn.icsk_inet.sk.sk_wmem_queued;
+		peer->sndbuf = tp->inet_conn.icsk_inet.sk.sk_sndbuf;
+		found = 0;
+	}
+	bpf_sk_release(sk);
+	return found;
+}
+
+static __always_inline int segment_redirect(const struct segment *seg)
+{
+	__u64 peer = seg->flow->peer_cookie;
+
+	if (bpf_sk_redirect_hash(seg->skb, &weir_socks, &peer, 0) != SK_PASS)
+		return -1;
+	seg->slot->redirected += seg->len;
+	seg->flow->redirected_bytes += seg->len;
+	seg->flow->redirected_segments++;
+	seg->flow->path = WEIR_FLOW_SOCKMAP;
+	if (seg->flow->state != WEIR_FLOW_BROKEN)
+		seg->flow->state = WEIR_FLOW_REDIRECTED;
+	seg->stats->redirected_bytes += seg->len;
+	seg->stats->redirected_segments++;
+	return 0;
+}
+
+static __always_inline int segment_spill(const struct segment *seg)
+{
+	seg->slot->spills++;
+	seg->flow->spills++;
+	/* The pass comes first: whoever gets the event must find it in the slot. */
+	segment_pass(seg, WEIR_FLOW_SPILLED);
+	event_send(seg, WEIR_EVENT_SPILL);
+	return SK_PASS;
+}
+
+static __always_inline int segment_carry(const struct segment *seg)
+{
+	struct weir_slot *slot = seg->slot;
+	struct weir_peer peer = {};
+	__u64 sent;
+
+	if (!weir_decide_gate(READ_ONCE(slot->want), slot->passed, READ_ONCE(slot->user_done))) {
+		seg->stats->pass_shut++;
+		return segment_pass(seg, WEIR_FLOW_PASSING);
+	}
+	sent = READ_ONCE(slot->user_tx) + slot->redirected;
+	if (peer_look(slot, seg->flow->peer_cookie, sent, &peer)) {
+		seg->stats->pass_peer_gone++;
+		return segment_spill(seg);
+	}
+	switch (weir_decide_bound(&peer, sent, seg->len, READ_ONCE(slot->limit))) {
+	case WEIR_BOUND_INFLIGHT:
+		seg->stats->spill_inflight++;
+		return segment_spill(seg);
+	case WEIR_BOUND_SNDBUF:
+		seg->stats->spill_sndbuf++;
+		return segment_spill(seg);
+	case WEIR_BOUND_WITHIN:
+		break;
+	}
+	if (segment_redirect(seg)) {
+		seg->stats->pass_peer_gone++;
+		return segment_spill(seg);
+	}
+	return SK_PASS;
+}
+
+SEC("sk_skb/stream_verdict")
+int weir_verdict(struct __sk_buff *skb)
+{
+	struct segment seg = { .skb = skb, .len = skb->len };
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	__u32 zero = 0;
+	__u32 slot;
+
+	seg.stats = bpf_map_lookup_elem(&weir_stats, &zero);
+	if (!seg.stats)
+		return SK_PASS;
+	seg.flow = bpf_map_lookup_elem(&weir_flows, &cookie);
+	if (!seg.flow) {
+		seg.stats->pass_foreign++;
+		seg.stats->passed_segments++;
+		seg.stats->passed_bytes += seg.len;
+		return SK_PASS;
+	}
+	slot = seg.flow->slot;
+	seg.slot = bpf_map_lookup_elem(&weir_slots, &slot);
+	if (!seg.slot || seg.slot->cookie != cookie) {
+		seg.stats->pass_foreign++;
+		seg.stats->passed_segments++;
+		seg.stats->passed_bytes += seg.len;
+		return SK_PASS;
+	}
+	seg.slot->seen_ns = bpf_ktime_get_coarse_ns();
+	seg.flow->last_ns = seg.slot->seen_ns;
+
+	/* A FIN is a segment without data. Redirected or passed it would set EPIPE on a socket;
+	 * EPOLLRDHUP and the end of recv() come in spite of the drop. */
+	if (!seg.len) {
+		if (seg.flow->state != WEIR_FLOW_BROKEN)
+			seg.flow->state = WEIR_FLOW_ENDED;
+		seg.stats->drop_fin++;
+		return SK_DROP;
+	}
+	if (segment_cut(&seg))
+		return SK_DROP;
+	seg.slot->received += seg.len;
+	return segment_carry(&seg);
+}
