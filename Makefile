@@ -76,7 +76,7 @@ HARDEN += $(if $(filter x86_64,$(ARCH)),-fcf-protection)
 HARDEN += $(if $(filter aarch64,$(ARCH)),-mbranch-protection=standard)
 HARDEN += -U_FORTIFY_SOURCE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
 
-# Only libuv, OpenSSL and so on by pkg-config; Boost.Context and argp have none.
+# Libraries by pkg-config; Boost.Context has no such file.
 PKGS := libuv openssl libbpf libelf zlib libcares libcyaml jansson libsystemd
 PKGS += $(if $(wildcard userspace/http/*.c),libnghttp2)
 PKG_CONFIG ?= pkg-config
@@ -97,7 +97,7 @@ BOOST_CONTEXT := -l:libboost_context.a
 LIBS := $(PKG_LIBS) $(BOOST_CONTEXT) -lpthread -lm
 
 CPPFLAGS_ALL := -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -Iuserspace/include -Iuserspace \
-	-I$(B)/gen -iquote . $(PKG_CFLAGS) $(CPPFLAGS)
+	-isystem $(B)/gen -iquote . $(PKG_CFLAGS) $(CPPFLAGS)
 OPT := $(if $(filter fuzz tsan,$(VARIANT)),-O1,-O2) -g $(if $(SANITIZE),-fno-omit-frame-pointer)
 CFLAGS_ALL := -std=gnu11 $(OPT) $(WARN) $(HARDEN) $(SANITIZE) -ffunction-sections -fdata-sections \
 	$(CFLAGS)
@@ -150,8 +150,9 @@ SRC := $(LIB_SRC) $(DAEMON_SRC) $(EXAMPLE_SRC) $(WEIR_SRC) $(WEIRCTL_SRC) $(BENC
 	$(UNIT_SRC) $(UNIT_HELP_SRC) $(BPFTEST_SRC) $(BPFTEST_HELP_SRC)
 OBJ := $(call obj,$(SRC))
 
-.PHONY: deps-build deps-test all lib programs tests fuzz run check bench install uninstall deb clean deps format lint \
-	help
+.PHONY: all lib programs tests fuzz run check check-unit check-integration check-fuzz check-bpf \
+	check-lint bench install uninstall deb clean deps deps-build deps-test format lint \
+	lint-format lint-tidy lint-cppcheck compile_commands.json help
 .SECONDARY:
 
 ifeq ($(VARIANT),fuzz)
@@ -173,7 +174,7 @@ define newline
 
 
 endef
-ifneq ($(filter-out clean deps deps-% format help uninstall,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out clean deps deps-% format help uninstall run check check-% lint bench,$(or $(MAKECMDGOALS),all)),)
 ifneq ($(file <$(FLAGS_FILE)),$(FLAGS))
 $(shell mkdir -p $(B))
 $(file >$(FLAGS_FILE),$(FLAGS))
@@ -312,6 +313,48 @@ check-unit check-integration check-fuzz check-bpf check-lint: check-%:
 bench:
 	$(Q)$(MAKE) programs
 	$(Q)/usr/bin/python3 tests/bench/run.py $(BENCH)
+
+lint: check-lint
+
+# ---- style and static analysis ----------------------------------------------------------------
+
+C_FILES = $(sort $(shell find bpf userspace tools tests -name '*.[ch]'))
+# One stamp a file; the object is a prerequisite because it knows the headers.
+TIDY := $(patsubst %.c,$(B)/tidy/%.stamp,$(SRC))
+
+format:
+	$(Q)clang-format -i $(C_FILES)
+
+lint-format:
+	$(Q)clang-format --dry-run -Werror $(C_FILES)
+
+lint-tidy: $(TIDY)
+
+$(TIDY): $(B)/tidy/%.stamp: %.c $(B)/obj/%.o .clang-tidy
+	$(call say,TIDY,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang-tidy --quiet $< -- -std=gnu11 $(CPPFLAGS_ALL) 2>$@.err || \
+		{ grep -v 'warnings\? generated' $@.err; exit 1; }
+	$(Q)rm -f $@.err && touch $@
+
+lint-cppcheck:
+	$(call say,CPPCHECK,userspace tools)
+	$(Q)mkdir -p $(B)/cppcheck
+	$(Q)cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability \
+		--inline-suppr --suppressions-list=tests/lint/cppcheck.supp --std=c11 \
+		--library=posix -D_GNU_SOURCE -D__linux__ -Iuserspace/include -Iuserspace \
+		--cppcheck-build-dir=$(B)/cppcheck -j2 userspace tools
+
+# For editors: what the compiler would be called with.
+json = $(subst ",\",$(subst \,\\,$(1)))
+define COMMAND
+,{"directory": "$(CURDIR)", "file": "$(1)",
+ "command": "$(call json,$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(PIC) -c -o $(call obj,$(1)) $(1))"}
+endef
+
+compile_commands.json:
+	$(file >$@,[)$(foreach s,$(SRC),$(file >>$@,$(call COMMAND,$(s))))$(file >>$@,])
+	$(Q)sed -i '2s/^,//' $@
 
 clean:
 	rm -rf build build-* compile_commands.json
