@@ -57,6 +57,47 @@ char *weir_loop_scratch(struct weir_loop *loop)
 }
 
 /* ------------------------------------------------------------------------------------------
+ * Attachments
+ */
+
+void *weir_loop_attached(struct weir_loop *loop, const struct weir_loop_key *key)
+{
+	for (struct weir_list *link = loop->attachments.next; link != &loop->attachments;
+	     link = link->next) {
+		struct attachment *attachment = weir_container_of(link, struct attachment, link);
+
+		if (attachment->key == key)
+			return attachment->value;
+	}
+	return NULL;
+}
+
+int weir_loop_attach(struct weir_loop *loop, const struct weir_loop_key *key, void *value)
+{
+	struct attachment *attachment = malloc(sizeof(*attachment));
+
+	if (!attachment)
+		return -ENOMEM;
+	assert(!weir_loop_attached(loop, key));
+	attachment->key = key;
+	attachment->value = value;
+	weir_list_add_head(&loop->attachments, &attachment->link);
+	return 0;
+}
+
+static void loop_free_attachments(struct weir_loop *loop)
+{
+	struct weir_list *link;
+
+	while ((link = weir_list_pop(&loop->attachments))) {
+		struct attachment *attachment = weir_container_of(link, struct attachment, link);
+
+		attachment->key->free(attachment->value);
+		free(attachment);
+	}
+}
+
+/* ------------------------------------------------------------------------------------------
  * Life
  */
 
@@ -68,7 +109,7 @@ static void loop_init_lists(struct weir_loop *loop)
 	weir_list_init(&loop->naps);
 	weir_list_init(&loop->tasks);
 	weir_list_init(&loop->posts);
-	weir_list_init(&loop->flows);
+	weir_list_init(&loop->attachments);
 }
 
 /* The two descriptors that are no watches are told apart by their address. */
@@ -147,6 +188,7 @@ void weir_loop_free(struct weir_loop *loop)
 	if (!loop)
 		return;
 	assert(loop->live == 0);
+	loop_free_attachments(loop);
 	/* Close callbacks of timers may be pending. */
 	while (uv_loop_close(&loop->uv) == UV_EBUSY)
 		uv_run(&loop->uv, UV_RUN_NOWAIT);

@@ -86,7 +86,13 @@ struct weir_loop {
 	atomic_bool stopping;
 	char *scratch;
 
-	struct weir_list flows; /* struct weir_bridge.flow_link */
+	struct weir_list attachments; /* struct attachment */
+};
+
+struct attachment {
+	struct weir_list link;
+	const struct weir_loop_key *key;
+	void *value;
 };
 
 /* Pages of tasks that have been parked for so long are given back. */

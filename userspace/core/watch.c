@@ -8,10 +8,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include "core/loop_internal.h"
 
-#define WATCH_DATA (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+#define WATCH_DATA (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 #define WATCH_END  (EPOLLRDHUP | EPOLLET)
 
 static int watch_control(struct weir_watch *watch, int op, uint32_t events)
@@ -40,6 +41,20 @@ void weir_watch_del(struct weir_watch *watch)
 	watch->loop = NULL;
 }
 
+void weir_watch_close(struct weir_watch *watch)
+{
+	if (!watch->loop)
+		return;
+	close(watch->fd);
+	watch->loop = NULL;
+	watch->fd = -1;
+}
+
+void weir_watch_init(struct weir_watch *watch)
+{
+	*watch = (struct weir_watch){ .fd = -1 };
+}
+
 int weir_watch_set_data(struct weir_watch *watch, bool data)
 {
 	if (data)
@@ -49,29 +64,35 @@ int weir_watch_set_data(struct weir_watch *watch, bool data)
 
 static void watch_wake(struct weir_watch *watch)
 {
-	unsigned ready = watch->ready;
-
-	if (ready & (WEIR_ERROR | WEIR_HANGUP))
-		ready |= WEIR_READABLE;
 	for (int i = 0; i < 2; i++) {
-		if (watch->waiter[i] && watch->wanted[i] & ready)
+		if (watch->waiter[i] && watch->wanted[i] & watch->ready)
 			weir_task_wake(watch->waiter[i]);
 	}
 }
 
+void weir_watch_raise(struct weir_watch *watch, unsigned events)
+{
+	watch->ready |= events;
+	watch_wake(watch);
+}
+
 void watch_on_event(struct weir_watch *watch, uint32_t events)
 {
+	unsigned ready = 0;
+
 	if (events & EPOLLIN)
-		watch->ready |= WEIR_READABLE;
+		ready |= WEIR_READABLE;
 	if (events & EPOLLOUT)
-		watch->ready |= WEIR_WRITABLE;
+		ready |= WEIR_WRITABLE;
+	if (events & EPOLLPRI)
+		ready |= WEIR_URGENT;
 	if (events & (EPOLLRDHUP | EPOLLHUP))
-		watch->ready |= WEIR_HANGUP | WEIR_READABLE;
+		ready |= WEIR_HANGUP | WEIR_READABLE;
 	if (events & (EPOLLERR | EPOLLHUP))
-		watch->ready |= WEIR_READABLE | WEIR_WRITABLE;
+		ready |= WEIR_READABLE | WEIR_WRITABLE;
 	if (events & EPOLLERR)
-		watch->ready |= WEIR_ERROR;
-	watch_wake(watch);
+		ready |= WEIR_ERROR;
+	weir_watch_raise(watch, ready);
 }
 
 void weir_watch_subscribe(struct weir_watch *watch, unsigned events, struct weir_task *task)

@@ -61,6 +61,19 @@ struct weir_post {
 /* Sends POST. Any thread. */
 void weir_loop_post(struct weir_loop *loop, struct weir_post *post);
 
+/* What a room keeps for each loop (a pool of pipes, the list of flows), found by the address of
+ * its key and freed with the loop. */
+struct weir_loop_key {
+	const char *name;
+	void (*free)(void *value);
+};
+
+/* NULL when nothing is attached. */
+void *weir_loop_attached(struct weir_loop *loop, const struct weir_loop_key *key);
+/* Once for each key. 0 or -ENOMEM. */
+int weir_loop_attach(struct weir_loop *loop, const struct weir_loop_key *key, void *value)
+	WEIR_MUST_CHECK;
+
 /* 64 KiB that belong to whichever task runs now: contents are lost when it parks. */
 #define WEIR_SCRATCH_BYTES 65536
 char *weir_loop_scratch(struct weir_loop *loop);
@@ -73,6 +86,7 @@ char *weir_loop_scratch(struct weir_loop *loop);
 #define WEIR_WRITABLE 2u
 #define WEIR_HANGUP   4u /* the peer will send no more (EPOLLRDHUP), or both sides are shut */
 #define WEIR_ERROR    8u /* SO_ERROR is set */
+#define WEIR_URGENT   16u /* urgent data came: a short read does not mean that nothing is left */
 
 /*
  * Remembers which edges were seen. Whoever meets EAGAIN (or a short count on a stream socket,
@@ -89,8 +103,15 @@ struct weir_watch {
 /* Adds FD to the loop of this thread. What is ready already is reported in the next iteration.
  * 0 or -errno. */
 int weir_watch_add(struct weir_watch *watch, int fd) WEIR_MUST_CHECK;
-/* Takes it out; call before close(). Harmless when not added. */
+/* Takes it out. Harmless when not added. */
 void weir_watch_del(struct weir_watch *watch);
+/* Takes it out and closes the descriptor, of which no duplicate exists: the kernel takes a
+ * closed file out of the epoll by itself. */
+void weir_watch_close(struct weir_watch *watch);
+/* A watch without a descriptor, for streams that are none: events are raised by hand. */
+void weir_watch_init(struct weir_watch *watch);
+/* Sets EVENTS and wakes who waits for them. */
+void weir_watch_raise(struct weir_watch *watch, unsigned events);
 
 /* Only the end of the stream and errors are reported (a redirected socket, whose data is not
  * ours), or everything again. After `true`, READABLE and WRITABLE are assumed. 0 or -errno. */

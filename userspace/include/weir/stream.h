@@ -78,10 +78,10 @@ int weir_stream_wait(struct weir_stream *stream, unsigned events) WEIR_MUST_CHEC
  * Sockets
  */
 
-/* A stream on a connected TCP or Unix stream socket, which it owns from now on (also when it
- * fails: then FD is closed). FD must be non-blocking. Addresses are asked of the kernel when
+/* A stream on a connected TCP (or with IS_UNIX, Unix stream) socket, which it owns from now on
+ * (also when it fails: then FD is closed). FD must be non-blocking. Addresses are asked of the kernel when
  * they are first needed, or set by the caller. NULL when memory or epoll is out. */
-struct weir_stream *weir_socket_stream_new(int fd) WEIR_MUST_CHECK;
+struct weir_stream *weir_socket_stream_new(int fd, bool is_unix) WEIR_MUST_CHECK;
 /* The watch of a socket stream; NULL of any other kind. For the data paths. */
 struct weir_watch *weir_stream_watch(struct weir_stream *stream);
 /* Asks the kernel for the addresses if they are not set, and returns them. */
