@@ -151,7 +151,7 @@ SRC := $(LIB_SRC) $(DAEMON_SRC) $(EXAMPLE_SRC) $(WEIR_SRC) $(WEIRCTL_SRC) $(BENC
 OBJ := $(call obj,$(SRC))
 
 .PHONY: all lib programs tests fuzz run check check-unit check-integration check-fuzz check-bpf \
-	check-lint bench install uninstall deb clean deps deps-build deps-test format lint \
+	check-lint bench install uninstall deb clean deps deps-build format lint \
 	lint-format lint-tidy lint-cppcheck compile_commands.json help
 .SECONDARY:
 
@@ -262,6 +262,7 @@ $(FUZZERS): $(B)/%: tests/fuzz/%.c $(FUZZ_HELP_SRC) $(DAEMON_OBJ) $(LIBA)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(PIE) -fsanitize=fuzzer -MMD -MP -MF $@.d -pie \
 		$(LDFLAGS_ALL) -o $@ $< $(FUZZ_HELP_SRC) $(filter %.o %.a,$^) $(LIBS)
 
+# Written at each install too, because PREFIX may differ from the build's.
 define PC_FILE
 prefix=$(PREFIX)
 libdir=$(LIBDIR)
@@ -272,7 +273,7 @@ Description: proxy framework with kernel offload
 Version: $(VERSION)
 Libs: -L$${libdir} -lweir
 Libs.private: $(BOOST_CONTEXT) -lpthread -lm
-Requires.private: $(filter-out libllhttp,$(PKGS))$(if $(filter libllhttp,$(PKGS)), libllhttp)
+Requires.private: $(strip $(PKGS))
 Cflags: -I$${includedir}
 endef
 
@@ -286,16 +287,15 @@ DEPS_BUILD := gcc make clang pkg-config|pkgconf bpftool|linux-tools-generic libc
 	libssl-dev libllhttp-dev|node-llhttp libnghttp2-dev libbpf-dev libelf-dev zlib1g-dev \
 	libboost-context-dev libc-ares-dev libcyaml-dev libjansson-dev libsystemd-dev libcmocka-dev
 DEPS_RUN := curl
-DEPS_TEST := python3 python3-pytest python3-yaml python3-jsonschema python3-aiohttp \
+DEPS_TEST := python3 python3-pytest python3-pytest-timeout python3-yaml python3-jsonschema python3-aiohttp \
 	clang-format clang-tidy cppcheck llvm libclang-rt-dev|libclang-rt-18-dev \
 	postgresql postgresql-contrib redis-server redis-tools nginx haproxy \
 	iperf3 rsync openssh-server openssh-client openssl dnsmasq-base socat netcat-openbsd \
 	iproute2 procps util-linux strace valgrind gdb dpkg-dev
 
-deps: deps-build deps-test
+deps: DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
 deps-build: DEPS := $(DEPS_BUILD) $(DEPS_RUN)
-deps-test: DEPS := $(DEPS_TEST)
-deps-build deps-test:
+deps deps-build:
 	$(Q)tools/deps $(foreach d,$(DEPS),'$(d)')
 
 # ---- running and testing ----------------------------------------------------------------------
@@ -315,6 +315,62 @@ bench:
 	$(Q)/usr/bin/python3 tests/bench/run.py $(BENCH)
 
 lint: check-lint
+
+# ---- installing -------------------------------------------------------------------------------
+
+SHAREDIR := $(PREFIX)/share
+ZSH_FOLDER := $(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
+MAN := $(wildcard tools/man/*.[1-8])
+HEADERS := $(wildcard userspace/include/weir/*.h)
+UNITS_SYSTEMD := $(wildcard conf/*.service conf/*.socket)
+CONFS := $(wildcard conf/*.yaml)
+
+# What goes where: mode:source:destination. install copies by it, uninstall removes by it.
+INSTALL := $(foreach f,$(WEIR) $(WEIRCTL),755:$(f):$(BINDIR)/$(notdir $(f))) \
+	644:$(B)/libweir.so:$(LIBDIR)/libweir.so.$(VERSION) \
+	644:$(B)/libweir.a:$(LIBDIR)/libweir.a \
+	644:$(B)/weir.pc:$(LIBDIR)/pkgconfig/weir.pc \
+	$(foreach f,$(HEADERS),644:$(f):$(INCLUDEDIR)/weir/$(notdir $(f))) \
+	$(foreach f,$(MAN),644:$(f):$(MANDIR)/man$(subst .,,$(suffix $(f)))/$(notdir $(f))) \
+	$(foreach f,$(UNITS_SYSTEMD),644:$(B)/units/$(notdir $(f)):$(UNITDIR)/$(notdir $(f))) \
+	$(foreach f,$(CONFS),644:$(f):$(SHAREDIR)/doc/weir/examples/$(notdir $(f))) \
+	$(foreach f,$(wildcard tools/completions/*.bash),644:$(f):$(strip \
+		$(SHAREDIR)/bash-completion/completions/$(basename $(notdir $(f))))) \
+	$(foreach f,$(wildcard tools/completions/_*),644:$(f):$(strip \
+		$(SHAREDIR)/zsh/$(ZSH_FOLDER)/$(notdir $(f)))) \
+	$(foreach f,$(wildcard tools/completions/*.fish),644:$(f):$(strip \
+		$(SHAREDIR)/fish/vendor_completions.d/$(notdir $(f))))
+SO_LINKS := $(LIBDIR)/libweir.so.$(SOVERSION) $(LIBDIR)/libweir.so
+
+install: lib programs
+	$(file >$(B)/weir.pc,$(PC_FILE))
+	$(Q)mkdir -p $(B)/units
+	$(Q)for unit in $(UNITS_SYSTEMD); do \
+		sed 's,/usr/bin/,$(BINDIR)/,g' $$unit >$(B)/units/$${unit##*/} || exit 1; done
+	$(Q)for item in $(INSTALL); do \
+		mode=$${item%%:*} to=$${item##*:} from=$${item#*:} && \
+		install -D -m $$mode $${from%:*} "$(DESTDIR)$$to" || exit 1; done
+	$(Q)for link in $(SO_LINKS); do \
+		ln -sf libweir.so.$(VERSION) "$(DESTDIR)$$link" || exit 1; done
+
+uninstall:
+	$(Q)for item in $(INSTALL); do rm -f "$(DESTDIR)$${item##*:}"; done
+	$(Q)for link in $(SO_LINKS); do rm -f "$(DESTDIR)$$link"; done
+	$(Q)rmdir "$(DESTDIR)$(INCLUDEDIR)/weir" "$(DESTDIR)$(SHAREDIR)/doc/weir/examples" \
+		"$(DESTDIR)$(SHAREDIR)/doc/weir" 2>/dev/null || true
+
+DEB_ARCH = $(shell dpkg --print-architecture)
+DEB := $(B)/deb/root
+
+deb: lib programs
+	$(Q)rm -rf $(B)/deb && mkdir -p $(DEB)/DEBIAN
+	$(Q)$(MAKE) install DESTDIR=$(CURDIR)/$(DEB) PREFIX=/usr LIBDIR=/usr/lib/$(MULTIARCH) \
+		UNITDIR=/lib/systemd/system
+	$(Q)tools/deb $(DEB) weir $(VERSION) $(DEB_ARCH) $(B)/weir_$(VERSION)_$(DEB_ARCH).deb
+	@echo $(B)/weir_$(VERSION)_$(DEB_ARCH).deb
+
+help:
+	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
 
 # ---- style and static analysis ----------------------------------------------------------------
 
