@@ -131,16 +131,11 @@ void weir_stream_abort(struct weir_stream *stream)
 
 void weir_stream_close(struct weir_stream *stream)
 {
-	void (*on_close)(void *ctx);
-	void *ctx;
-
 	if (!stream)
 		return;
-	on_close = stream->on_close;
-	ctx = stream->on_close_ctx;
+	if (stream->on_close)
+		stream->on_close(stream->on_close_ctx);
 	stream->ops->close(stream);
-	if (on_close)
-		on_close(ctx);
 }
 
 int weir_stream_raw_fd(struct weir_stream *stream, const char **why)

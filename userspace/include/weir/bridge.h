@@ -72,13 +72,14 @@ struct weir_bridge_conf {
 	uint64_t lifetime_ms; /* 0: unlimited */
 	unsigned paths;	      /* set of WEIR_PATH_BIT(); 0: copy and splice */
 	bool adaptive;	      /* false: the best allowed path at once, for good */
-	struct weir_path_thresholds thresholds; /* zeros: the defaults */
+	struct weir_path_thresholds thresholds; /* complete: weir_path_thresholds_complete() */
 	struct weir_offload *offload; /* borrowed; NULL: none on this loop */
 	/* Called for every piece that crosses, in order, before it is written; makes copy the
-	 * only path. May park. Non-zero ends the bridge with that status. */
+	 * only path. Must not park. Non-zero ends the bridge with that status. */
 	int (*inspect)(void *ctx, enum weir_way way, const void *data, size_t size);
 	/* Asked before each read of at most *BUDGET bytes: may lower the budget, or return a time
-	 * (ns) before which nothing may be read in this direction (bandwidth limits). 0: go. */
+	 * (ns) before which nothing may be read in this direction (bandwidth limits). 0: go.
+	 * Excludes sockmap. */
 	uint64_t (*pace)(void *ctx, enum weir_way way, size_t *budget);
 	/* What pace allowed and was really read. */
 	void (*paced)(void *ctx, enum weir_way way, size_t bytes);
@@ -103,9 +104,19 @@ struct weir_bridge {
 	const char *upstream;
 	uint32_t rule;
 
-	/* What an operator asked for: see weir_flow_set_path(), weir_flow_close(). */
+	/* What an operator asked for: see weir_flow_set_path(), weir_flow_close(). The offload
+	 * room hands back (returns 0) when asked_path is set, and ends when asked_close is. */
 	int asked_path;	   /* -1: nothing; WEIR_PATH_COUNT: choose by behaviour; else the path */
 	bool asked_close;
+
+	/* What behaviour has been seen: for weir_path_decide(). Private. */
+	unsigned allowed;	    /* paths that work for this flow */
+	int pinned;		    /* by an operator; WEIR_PATH_COUNT: by behaviour */
+	struct weir_path_sample sample;
+	enum weir_way last_way;	    /* of the last message */
+	uint64_t penalty_until_ns;
+	uint64_t carried_ns;	    /* when the kernel last took over */
+	unsigned penalties;
 
 	struct weir_task *task;	   /* the task in weir_bridge_run(); offload parks it */
 	struct weir_list flow_link; /* private */

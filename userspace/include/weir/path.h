@@ -39,6 +39,12 @@ struct weir_path_thresholds {
 				   * times as long (500) */
 };
 
+/* Fills zeros with the defaults. */
+void weir_path_thresholds_complete(struct weir_path_thresholds *thresholds);
+
+/* The best of a set of WEIR_PATH_BIT(): sockmap, splice, copy. */
+enum weir_path weir_path_best(unsigned allowed);
+
 /* What is known of a flow when the question is asked. All counts since the last switch. */
 struct weir_path_sample {
 	enum weir_path now;
@@ -52,8 +58,8 @@ struct weir_path_sample {
 	bool ended[2];		/* a source has ended: no more hand-overs */
 };
 
-/* The path the flow should be on, and in *WHY why not a better one (static memory).
- * Pure: the same sample gives the same answer. */
+/* The path the flow should be on, and in *WHY why not a better one (static memory; NULL when
+ * there is no better one). THRESHOLDS are complete. Pure: the same sample, the same answer. */
 enum weir_path weir_path_decide(const struct weir_path_sample *sample,
 				const struct weir_path_thresholds *thresholds, const char **why);
 

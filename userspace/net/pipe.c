@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * /proc/sys/fs/pipe-user-pages-soft limits what an unprivileged user may have in pipes (64 MiB):
+ * past it pipes stay small, which is slower and still right.
+ */
+
+#include "net/pipe.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define PIPE_BYTES (1 << 20)
+#define PIPE_KEPT  32
+
+struct pipe_pool {
+	struct weir_list free;
+	unsigned count;
+};
+
+static void pipe_free(struct pipe *pipe)
+{
+	close(pipe->read_fd);
+	close(pipe->write_fd);
+	free(pipe);
+}
+
+static void pipe_pool_free(void *value)
+{
+	struct pipe_pool *pool = value;
+	struct weir_list *link;
+
+	while ((link = weir_list_pop(&pool->free)))
+		pipe_free(weir_container_of(link, struct pipe, link));
+	free(pool);
+}
+
+static const struct weir_loop_key pipe_pool_key = { "pipes", pipe_pool_free };
+
+static struct pipe_pool *pipe_pool_of(struct weir_loop *loop)
+{
+	struct pipe_pool *pool = weir_loop_attached(loop, &pipe_pool_key);
+
+	if (pool)
+		return pool;
+	pool = calloc(1, sizeof(*pool));
+	if (!pool)
+		return NULL;
+	weir_list_init(&pool->free);
+	if (weir_loop_attach(loop, &pipe_pool_key, pool)) {
+		free(pool);
+		return NULL;
+	}
+	return pool;
+}
+
+static struct pipe *pipe_new(void)
+{
+	struct pipe *pipe = calloc(1, sizeof(*pipe));
+	int fds[2], capacity;
+
+	if (!pipe)
+		return NULL;
+	if (pipe2(fds, O_NONBLOCK | O_CLOEXEC)) {
+		free(pipe);
+		return NULL;
+	}
+	capacity = fcntl(fds[1], F_SETPIPE_SZ, PIPE_BYTES);
+	if (capacity < 0)
+		capacity = fcntl(fds[1], F_GETPIPE_SZ);
+	weir_list_init(&pipe->link);
+	pipe->read_fd = fds[0];
+	pipe->write_fd = fds[1];
+	pipe->capacity = capacity > 0 ? (size_t)capacity : 65536;
+	return pipe;
+}
+
+struct pipe *pipe_get(struct weir_loop *loop)
+{
+	struct pipe_pool *pool = pipe_pool_of(loop);
+	struct weir_list *link;
+
+	if (!pool)
+		return NULL;
+	link = weir_list_pop(&pool->free);
+	if (!link)
+		return pipe_new();
+	pool->count--;
+	return weir_container_of(link, struct pipe, link);
+}
+
+void pipe_put(struct weir_loop *loop, struct pipe *pipe)
+{
+	struct pipe_pool *pool = pipe_pool_of(loop);
+
+	if (!pipe)
+		return;
+	if (!pool || pipe->size > 0 || pool->count >= PIPE_KEPT) {
+		pipe_free(pipe);
+		return;
+	}
+	weir_list_add_head(&pool->free, &pipe->link);
+	pool->count++;
+}
