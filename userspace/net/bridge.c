@@ -56,7 +56,7 @@ static void bridge_forbid(struct weir_bridge *bridge, enum weir_path path, const
 	if (!(bridge->allowed & WEIR_PATH_BIT(path)))
 		return;
 	bridge->allowed &= ~WEIR_PATH_BIT(path);
-	bridge->why = why;
+	bridge->forbidden = why;
 }
 
 static void bridge_allow_paths(struct weir_bridge *bridge)
@@ -88,12 +88,6 @@ static void bridge_allow_paths(struct weir_bridge *bridge)
 		bridge->allowed = WEIR_PATH_BIT(WEIR_PATH_COPY);
 }
 
-static bool bridge_is_adaptive(const struct weir_bridge *bridge)
-{
-	return bridge->pinned == WEIR_PATH_COUNT &&
-	       (bridge->allowed & (bridge->allowed - 1)) != 0;
-}
-
 static void bridge_reset_sample(struct weir_bridge *bridge)
 {
 	struct weir_path_sample *sample = &bridge->sample;
@@ -107,7 +101,7 @@ static void bridge_reset_sample(struct weir_bridge *bridge)
 
 static void bridge_set_path(struct weir_bridge *bridge, enum weir_path path, const char *why)
 {
-	bridge->why = why;
+	bridge->why = bridge->forbidden ? bridge->forbidden : why;
 	if (path == bridge->path)
 		return;
 	bridge->path = path;
@@ -156,6 +150,7 @@ static bool engine_carry(struct engine *engine)
 
 	bridge->carried_ns = weir_loop_now(engine->loop);
 	bridge_set_path(bridge, WEIR_PATH_SOCKMAP, NULL);
+	bridge->why = NULL;
 	status = bridge->conf->offload->ops->carry(bridge->conf->offload, bridge, &why);
 	if (status < 0 && bridge->end == WEIR_END_NONE) {
 		bridge_forbid(bridge, WEIR_PATH_SOCKMAP, why ? why : weir_strerror(status));
@@ -217,8 +212,8 @@ static void engine_check_errors(struct engine *engine)
 static void bridge_end_done(struct weir_bridge *bridge)
 {
 	if (bridge->way[WEIR_UP].done && bridge->way[WEIR_DOWN].done)
-		bridge_end(bridge, bridge->last_way == WEIR_UP ? WEIR_END_UPSTREAM : WEIR_END_CLIENT,
-			   0);
+		bridge_end(bridge,
+			   bridge->first_ended == WEIR_UP ? WEIR_END_CLIENT : WEIR_END_UPSTREAM, 0);
 }
 
 static uint64_t deadline_of(uint64_t since_ns, uint64_t ms)
@@ -247,16 +242,10 @@ static void engine_step(struct engine *engine)
 	struct weir_bridge *bridge = engine->bridge;
 
 	for (int i = 0; i < 2; i++) {
-		struct pump *pump = &engine->pump[i];
-		bool was_open = pump->state == PUMP_OPEN;
-
-		if (pump_step(pump)) {
-			engine_break(engine, pump);
+		if (pump_step(&engine->pump[i])) {
+			engine_break(engine, &engine->pump[i]);
 			return;
 		}
-		/* Who ended last tells who closed first. */
-		if (was_open && pump->state != PUMP_OPEN)
-			bridge->last_way = pump->way;
 	}
 	bridge_end_done(bridge);
 }
@@ -271,6 +260,7 @@ static void engine_obey(struct engine *engine)
 		return;
 	bridge->pinned = bridge->asked_path;
 	bridge->asked_path = -1;
+	bridge->why = "chosen by an operator";
 	bridge->penalty_until_ns = 0;
 	bridge_reset_sample(bridge);
 }
@@ -279,14 +269,13 @@ static void engine_obey(struct engine *engine)
 static bool engine_choose(struct engine *engine)
 {
 	struct weir_bridge *bridge = engine->bridge;
-	enum weir_path path = bridge->pinned < WEIR_PATH_COUNT ? (enum weir_path)bridge->pinned :
-								 WEIR_PATH_COPY;
-	const char *why = bridge->pinned < WEIR_PATH_COUNT ? "pinned" : bridge->why;
+	const char *why = bridge->why;
+	enum weir_path path;
 
-	if (bridge_is_adaptive(bridge))
+	if (bridge->pinned == WEIR_PATH_COUNT)
 		path = bridge_decide(bridge, weir_loop_now(engine->loop), &why);
-	else if (bridge->pinned == WEIR_PATH_COUNT)
-		path = weir_path_best(bridge->allowed);
+	else
+		path = (enum weir_path)bridge->pinned;
 	if (!(bridge->allowed & WEIR_PATH_BIT(path)))
 		path = weir_path_best(bridge->allowed);
 	if (path != WEIR_PATH_SOCKMAP) {
@@ -401,10 +390,7 @@ int weir_bridge_run(struct weir_bridge *bridge)
 	bridge->active_ns = bridge->started_ns;
 	bridge_allow_paths(bridge);
 	if (!bridge->conf->adaptive)
-		bridge->allowed = WEIR_PATH_BIT(weir_path_best(bridge->allowed)) |
-				  (bridge->allowed & WEIR_PATH_BIT(WEIR_PATH_COPY));
-	if (!bridge->conf->adaptive && weir_path_best(bridge->allowed) != WEIR_PATH_SOCKMAP)
-		bridge->path = weir_path_best(bridge->allowed);
+		bridge->pinned = (int)weir_path_best(bridge->allowed);
 	for (int i = 0; i < 2; i++)
 		pump_init(&engine.pump[i], bridge, (enum weir_way)i);
 	flow_add(engine.loop, bridge);

@@ -106,9 +106,13 @@ static int pump_pace(struct pump *pump, size_t *budget)
 
 static int pump_end(struct pump *pump)
 {
+	struct weir_bridge *bridge = pump->bridge;
+
 	pump->state = PUMP_ENDED;
-	pump->bridge->way[pump->way].ended = true;
-	pump->bridge->sample.ended[pump->way] = true;
+	if (!bridge->way[!pump->way].ended)
+		bridge->first_ended = pump->way;
+	bridge->way[pump->way].ended = true;
+	bridge->sample.ended[pump->way] = true;
 	return 0;
 }
 

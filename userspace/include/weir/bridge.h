@@ -111,7 +111,9 @@ struct weir_bridge {
 
 	/* What behaviour has been seen: for weir_path_decide(). Private. */
 	unsigned allowed;	    /* paths that work for this flow */
-	int pinned;		    /* by an operator; WEIR_PATH_COUNT: by behaviour */
+	const char *forbidden;	    /* why a path that was configured does not; NULL: all do */
+	int pinned;		    /* a path, or WEIR_PATH_COUNT: by behaviour */
+	enum weir_way first_ended;  /* whose source ended first */
 	struct weir_path_sample sample;
 	enum weir_way last_way;	    /* of the last message */
 	uint64_t penalty_until_ns;
