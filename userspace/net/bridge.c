@@ -250,21 +250,6 @@ static void engine_step(struct engine *engine)
 	bridge_end_done(bridge);
 }
 
-static void engine_obey(struct engine *engine)
-{
-	struct weir_bridge *bridge = engine->bridge;
-
-	if (bridge->asked_close)
-		bridge_end(bridge, WEIR_END_ADMIN, WEIR_EADMIN);
-	if (bridge->asked_path < 0)
-		return;
-	bridge->pinned = bridge->asked_path;
-	bridge->asked_path = -1;
-	bridge->why = "chosen by an operator";
-	bridge->penalty_until_ns = 0;
-	bridge_reset_sample(bridge);
-}
-
 /* Whether another path was taken, so that the pumps should be asked again. */
 static bool engine_choose(struct engine *engine)
 {
@@ -288,6 +273,23 @@ static bool engine_choose(struct engine *engine)
 	    engine->pump[0].state != PUMP_OPEN || engine->pump[1].state != PUMP_OPEN)
 		return false;
 	return engine_carry(engine);
+}
+
+/* Does what an operator asked for, before anything else is read on the old path. */
+static void engine_obey(struct engine *engine)
+{
+	struct weir_bridge *bridge = engine->bridge;
+
+	if (bridge->asked_close)
+		bridge_end(bridge, WEIR_END_ADMIN, WEIR_EADMIN);
+	if (bridge->asked_path < 0)
+		return;
+	bridge->pinned = bridge->asked_path;
+	bridge->asked_path = -1;
+	bridge->why = "chosen by an operator";
+	bridge->penalty_until_ns = 0;
+	bridge_reset_sample(bridge);
+	(void)engine_choose(engine);
 }
 
 static unsigned pump_source_events(const struct pump *pump)
@@ -336,7 +338,8 @@ static void engine_run(struct engine *engine)
 
 	while (bridge->end == WEIR_END_NONE) {
 		engine_obey(engine);
-		engine_step(engine);
+		if (bridge->end == WEIR_END_NONE)
+			engine_step(engine);
 		if (bridge->end != WEIR_END_NONE)
 			break;
 		if (engine_choose(engine))
