@@ -69,6 +69,8 @@ WARN := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -W
 ifeq ($(CC_IS_CLANG),)
 # gcc 12 takes an intrusive list whose link lies on a task's stack for a dangling pointer.
 WARN += -Wno-dangling-pointer
+# And its sanitizers make it guess wrong about what is initialised.
+WARN += $(if $(filter asan tsan,$(VARIANT)),-Wno-maybe-uninitialized)
 endif
 FRAME := -Wframe-larger-than=$(if $(SANITIZE),32768,4096)
 HARDEN := -fstack-protector-strong -fstack-clash-protection
