@@ -46,7 +46,7 @@ struct weir_socket_conf {
 	unsigned user_timeout_ms;	/* TCP_USER_TIMEOUT; 0: the kernel's */
 	bool delay;			/* leave Nagle's algorithm on */
 	uint32_t mark;			/* SO_MARK; 0: none. Needs CAP_NET_ADMIN */
-	const char *interface;		/* SO_BINDTODEVICE; NULL: any. Borrowed by the connector */
+	const char *interface;		/* SO_BINDTODEVICE; NULL: any. Connectors copy it */
 	unsigned send_buffer_bytes;	/* 0: automatic */
 	unsigned receive_buffer_bytes;	/* 0: automatic */
 };

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A listener: one task accepts, each connection is a task of its own.
+ *
+ * The listener's memory is counted: the owner, the accepting task and each connection hold it,
+ * so closing it while connections go on is safe.
+ */
+
+#include <weir/listener.h>
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/log.h>
+
+#define ACCEPT_BATCH	64	  /* before connections get their turn */
+#define ACCEPT_PAUSE_NS 100000000ull /* after EMFILE and the like */
+
+struct weir_listener {
+	struct weir_listener_conf conf;
+	struct weir_listener_stats stats;
+	struct weir_scope *scope; /* borrowed */
+	struct weir_watch watch;
+	struct weir_task *task;	  /* the one that accepts; NULL once it has ended */
+	bool stopped;
+	bool is_unix;
+	unsigned references;
+	char name[];
+};
+
+/* From accept to the task that serves. */
+struct accepted {
+	struct weir_listener *listener;
+	struct weir_stream *stream;
+};
+
+static atomic_uint_fast64_t last_id;
+
+static void listener_put(struct weir_listener *listener)
+{
+	if (--listener->references == 0)
+		free(listener);
+}
+
+/* ------------------------------------------------------------------------------------------
+ * Connections
+ */
+
+static bool status_is_refusal(int status)
+{
+	return status == WEIR_ELIMIT || status == WEIR_ERATE || status == WEIR_EPOLICY ||
+	       status == WEIR_EQUEUE || status == WEIR_ENOENDPOINT;
+}
+
+static void conn_init(struct weir_conn *conn, struct weir_listener *listener,
+		      struct weir_stream *stream)
+{
+	memset(conn, 0, sizeof(*conn));
+	conn->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
+	conn->listener = listener->conf.name;
+	conn->stream = stream;
+	conn->peer = stream->peer;
+	conn->started_ns = weir_loop_now(weir_loop_current());
+	weir_arena_init(&conn->arena, 0);
+	weir_extensions_init(&conn->extensions, NULL);
+}
+
+static void conn_fini(struct weir_conn *conn)
+{
+	if (conn->result.status < 0)
+		weir_stream_abort(conn->stream);
+	weir_stream_close(conn->stream);
+	weir_arena_fini(&conn->arena);
+}
+
+static int conn_main(void *arg)
+{
+	struct accepted *accepted = arg;
+	struct weir_listener *listener = accepted->listener;
+	struct weir_conn conn;
+
+	conn_init(&conn, listener, accepted->stream);
+	free(accepted);
+	if (listener->conf.on_begin)
+		listener->conf.on_begin(listener->conf.ctx, &conn);
+	conn.result.status = weir_serve(listener->conf.service, &conn);
+	if (status_is_refusal(conn.result.status))
+		listener->stats.refused++;
+	if (listener->conf.on_end)
+		listener->conf.on_end(listener->conf.ctx, &conn);
+	conn_fini(&conn);
+	listener->stats.active--;
+	listener_put(listener);
+	return 0;
+}
+
+static int listener_spawn(struct weir_listener *listener, struct weir_stream *stream)
+{
+	struct accepted *accepted = malloc(sizeof(*accepted));
+	int status = -ENOMEM;
+
+	if (accepted) {
+		accepted->listener = listener;
+		accepted->stream = stream;
+		status = weir_scope_spawn(listener->scope, "conn", conn_main, accepted, NULL);
+	}
+	if (status) {
+		free(accepted);
+		weir_stream_abort(stream);
+		weir_stream_close(stream);
+		return status;
+	}
+	listener->references++;
+	listener->stats.active++;
+	listener->stats.accepted++;
+	return 0;
+}
+
+/* ------------------------------------------------------------------------------------------
+ * Accepting
+ */
+
+/* 0; -EAGAIN when the backlog is empty; another -errno. */
+static int listener_accept(struct weir_listener *listener)
+{
+	struct weir_address peer = { 0 };
+	struct weir_stream *stream;
+	socklen_t size = sizeof(peer.un);
+	int fd = accept4(listener->conf.fd, &peer.sa, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	stream = weir_socket_stream_new(fd, listener->is_unix);
+	if (!stream)
+		return -ENOMEM;
+	peer.size = size;
+	stream->peer = peer;
+	return listener_spawn(listener, stream);
+}
+
+/* A connection that was gone before it was accepted is no error of ours (accept(2)). */
+static bool accept_may_go_on(int status)
+{
+	switch (status) {
+	case 0:
+	case -ECONNABORTED:
+	case -EINTR:
+	case -EPROTO:
+	case -ENETDOWN:
+	case -ENOPROTOOPT:
+	case -EHOSTDOWN:
+	case -ENONET:
+	case -EHOSTUNREACH:
+	case -EOPNOTSUPP:
+	case -ENETUNREACH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Descriptors or memory are out: connections wait in the backlog meanwhile. */
+static int listener_pause(struct weir_listener *listener, int status)
+{
+	if (listener->stats.accept_errors++ % 100 == 0)
+		weir_log(WEIR_LOG_WARN, listener->conf.name, "cannot accept",
+			 WEIR_LOG_STATUS(status),
+			 WEIR_LOG_UINT("errors", listener->stats.accept_errors));
+	status = weir_task_park("accept pause", weir_now() + ACCEPT_PAUSE_NS);
+	return status == -ETIMEDOUT ? weir_task_check() : status;
+}
+
+static int listener_accept_batch(struct weir_listener *listener)
+{
+	int status = 0;
+
+	for (int i = 0; i < ACCEPT_BATCH && !listener->stopped; i++) {
+		status = listener_accept(listener);
+		if (!accept_may_go_on(status))
+			break;
+		status = 0;
+	}
+	return status;
+}
+
+static int listener_main(void *arg)
+{
+	struct weir_listener *listener = arg;
+	int status = 0;
+
+	while (!status && !listener->stopped) {
+		status = listener_accept_batch(listener);
+		if (listener->stopped)
+			break;
+		if (status == 0)
+			status = weir_task_yield();
+		else if (status == -EAGAIN || status == -EWOULDBLOCK) {
+			weir_watch_clear(&listener->watch, WEIR_READABLE);
+			status = weir_watch_wait(&listener->watch, WEIR_READABLE);
+		} else if (!weir_task_check())
+			status = listener_pause(listener, status);
+	}
+	weir_watch_del(&listener->watch);
+	listener->task = NULL;
+	listener_put(listener);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------------------------
+ * From outside
+ */
+
+static int listener_prepare(struct weir_listener *listener)
+{
+	struct weir_address local = { 0 };
+	socklen_t size = sizeof(local.un);
+	int status;
+
+	if (getsockname(listener->conf.fd, &local.sa, &size))
+		return -errno;
+	listener->is_unix = local.sa.sa_family == AF_UNIX;
+	status = weir_socket_apply(listener->conf.fd, local.sa.sa_family, &listener->conf.socket);
+	return status ? status : weir_watch_add(&listener->watch, listener->conf.fd);
+}
+
+struct weir_listener *weir_listener_open(struct weir_scope *scope,
+					 const struct weir_listener_conf *conf,
+					 struct weir_error *error)
+{
+	size_t size = strlen(conf->name) + 1;
+	struct weir_listener *listener = calloc(1, sizeof(*listener) + size);
+	int status = -ENOMEM;
+
+	if (!listener)
+		goto err;
+	memcpy(listener->name, conf->name, size);
+	listener->conf = *conf;
+	listener->conf.name = listener->name;
+	listener->scope = scope;
+	listener->references = 2;
+	status = listener_prepare(listener);
+	if (status)
+		goto err;
+	status = weir_scope_spawn(scope, "accept", listener_main, listener, &listener->task);
+	if (!status)
+		return listener;
+	weir_watch_del(&listener->watch);
+err:
+	weir_error_set(error, status, "listener %s cannot start: %s", conf->name,
+		       weir_strerror(status));
+	free(listener);
+	return NULL;
+}
+
+/* The watch goes at once, so that another listener may have the socket in the same loop. */
+void weir_listener_stop(struct weir_listener *listener)
+{
+	listener->stopped = true;
+	weir_watch_del(&listener->watch);
+	if (listener->task)
+		weir_task_wake(listener->task);
+}
+
+void weir_listener_close(struct weir_listener *listener)
+{
+	if (!listener)
+		return;
+	weir_listener_stop(listener);
+	listener_put(listener);
+}
+
+const struct weir_listener_stats *weir_listener_stats(const struct weir_listener *listener)
+{
+	return &listener->stats;
+}
+
+const char *weir_listener_name(const struct weir_listener *listener)
+{
+	return listener->name;
+}

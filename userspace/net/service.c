@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stacks of services and of connectors: what they have in common.
+ */
+
+#include <weir/connector.h>
+#include <weir/service.h>
+
+void weir_service_free(struct weir_service *svc)
+{
+	while (svc) {
+		struct weir_service *inner = svc->inner;
+
+		svc->ops->free(svc);
+		svc = inner;
+	}
+}
+
+void weir_connector_free(struct weir_connector *connector)
+{
+	while (connector) {
+		struct weir_connector *inner = connector->inner;
+
+		connector->ops->free(connector);
+		connector = inner;
+	}
+}
+
+void weir_conn_abort(struct weir_conn *conn)
+{
+	weir_stream_abort(conn->stream);
+}
