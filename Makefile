@@ -79,7 +79,7 @@ HARDEN += $(if $(filter aarch64,$(ARCH)),-mbranch-protection=standard)
 HARDEN += -U_FORTIFY_SOURCE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
 
 # Libraries by pkg-config; Boost.Context has no such file.
-PKGS := libuv openssl libbpf libelf zlib libcares libcyaml jansson libsystemd
+PKGS := libuv openssl libbpf libelf zlib libcares libcyaml yaml-0.1 jansson libsystemd
 PKGS += $(if $(wildcard userspace/http/*.c),libnghttp2)
 PKG_CONFIG ?= pkg-config
 
@@ -287,7 +287,7 @@ $(B)/weir.pc: Makefile
 # Debian's and Ubuntu's names; a|b means that releases differ and the first one that exists is taken.
 DEPS_BUILD := gcc make clang pkg-config|pkgconf bpftool|linux-tools-generic libc6-dev libuv1-dev \
 	libssl-dev libllhttp-dev|node-llhttp libnghttp2-dev libbpf-dev libelf-dev zlib1g-dev \
-	libboost-context-dev libc-ares-dev libcyaml-dev libjansson-dev libsystemd-dev libcmocka-dev
+	libboost-context-dev libc-ares-dev libcyaml-dev libyaml-dev libjansson-dev libsystemd-dev libcmocka-dev
 DEPS_RUN := curl
 DEPS_TEST := python3 python3-pytest python3-pytest-timeout python3-yaml python3-jsonschema python3-aiohttp \
 	clang-format clang-tidy cppcheck llvm libclang-rt-dev|libclang-rt-18-dev \
