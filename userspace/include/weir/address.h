@@ -30,8 +30,10 @@ struct weir_address {
 #define WEIR_HOST_MAX 253     /* RFC 1035 section 2.3.4, without the root dot */
 
 /* Reads a numeric address. 0; -EINVAL when TEXT is none (a host name is none);
- * -ENAMETOOLONG for a too long Unix path. */
+ * -ENAMETOOLONG for a too long Unix path. After an error ADDRESS is none (size 0). */
 int weir_address_parse(struct weir_address *address, const char *text) WEIR_MUST_CHECK;
+/* Reads an IP address without a port ("127.0.0.1", "::1"), as a source to bind to. */
+int weir_address_parse_host(struct weir_address *address, const char *text) WEIR_MUST_CHECK;
 
 /* Writes the text form; "-" when there is no address, "unix:" for an unnamed Unix socket.
  * IPv4-mapped IPv6 addresses are written as IPv4. Returns TEXT (of WEIR_ADDRESS_TEXT bytes). */
