@@ -128,6 +128,7 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 BPFTEST_SRC := $(wildcard tests/bpf/test_*.c)
 BPFTEST_HELP_SRC := $(filter-out $(BPFTEST_SRC),$(wildcard tests/bpf/*.c))
+LOAD_SRC := $(wildcard tests/bench/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_HELP_SRC := $(filter-out $(FUZZ_SRC),$(wildcard tests/fuzz/*.c))
 
@@ -146,10 +147,11 @@ EXAMPLES := $(EXAMPLE_SRC:userspace/examples/%.c=$(B)/examples/%)
 BENCHES := $(BENCH_SRC:tools/bench/%.c=$(B)/bench/%)
 UNITS := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
 BPFTESTS := $(BPFTEST_SRC:tests/bpf/%.c=$(B)/tests/bpf/%)
+LOAD := $(if $(LOAD_SRC),$(B)/tests/load)
 FUZZERS := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/%)
 
 SRC := $(LIB_SRC) $(DAEMON_SRC) $(EXAMPLE_SRC) $(WEIR_SRC) $(WEIRCTL_SRC) $(BENCH_SRC) \
-	$(UNIT_SRC) $(UNIT_HELP_SRC) $(BPFTEST_SRC) $(BPFTEST_HELP_SRC)
+	$(UNIT_SRC) $(UNIT_HELP_SRC) $(BPFTEST_SRC) $(BPFTEST_HELP_SRC) $(LOAD_SRC)
 OBJ := $(call obj,$(SRC))
 
 .PHONY: all lib programs tests fuzz run check check-unit check-integration check-fuzz check-bpf \
@@ -164,7 +166,7 @@ all: lib programs tests
 endif
 lib: $(LIBA) $(LIBSO) $(if $(LIBSO),$(B)/weir.pc)
 programs: $(WEIR) $(WEIRCTL) $(EXAMPLES) $(BENCHES)
-tests: $(UNITS) $(BPFTESTS)
+tests: $(UNITS) $(BPFTESTS) $(LOAD)
 fuzz: $(FUZZERS)
 
 # ---- compiling --------------------------------------------------------------------------------
@@ -258,6 +260,12 @@ $(UNITS) $(BPFTESTS):
 	$(Q)mkdir -p $(@D)
 	$(Q)$(link) -lcmocka $(LIBS)
 
+# The traffic tool of integration tests and benchmark shares nothing with the library.
+$(LOAD): $(call obj,$(LOAD_SRC))
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(link)
+
 # Harnesses see the daemon's objects too: the configuration parser lives there.
 $(FUZZERS): $(B)/%: tests/fuzz/%.c $(FUZZ_HELP_SRC) $(DAEMON_OBJ) $(LIBA)
 	$(call say,FUZZ,$@)
@@ -291,7 +299,7 @@ DEPS_BUILD := gcc make clang pkg-config|pkgconf bpftool|linux-tools-generic libc
 DEPS_RUN := curl
 DEPS_TEST := python3 python3-pytest python3-pytest-timeout python3-yaml python3-jsonschema python3-aiohttp \
 	clang-format clang-tidy cppcheck llvm libclang-rt-dev|libclang-rt-18-dev \
-	postgresql postgresql-contrib redis-server redis-tools nginx haproxy \
+	postgresql postgresql-contrib redis-server redis-tools nginx libnginx-mod-stream haproxy \
 	iperf3 rsync openssh-server openssh-client openssl dnsmasq-base socat netcat-openbsd \
 	iproute2 procps util-linux strace valgrind gdb dpkg-dev
 
@@ -312,8 +320,8 @@ check: deps
 check-unit check-integration check-fuzz check-bpf check-lint: check-%:
 	$(Q)tests/run $*
 
-bench:
-	$(Q)$(MAKE) programs
+bench: deps
+	$(Q)$(MAKE) programs $(LOAD)
 	$(Q)/usr/bin/python3 tests/bench/run.py $(BENCH)
 
 lint: check-lint
