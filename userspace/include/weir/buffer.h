@@ -27,9 +27,10 @@ static inline size_t weir_buffer_size(const struct weir_buffer *buffer)
 	return buffer->tail - buffer->head;
 }
 
+/* NULL while the buffer has no memory. */
 static inline char *weir_buffer_head(const struct weir_buffer *buffer)
 {
-	return buffer->data + buffer->head;
+	return buffer->data ? buffer->data + buffer->head : NULL;
 }
 
 /* Makes room for SIZE more bytes at the tail. 0 or -ENOMEM. Moves the bytes. */
@@ -37,7 +38,7 @@ int weir_buffer_reserve(struct weir_buffer *buffer, size_t size) WEIR_MUST_CHECK
 /* Where to write after weir_buffer_reserve(); then weir_buffer_commit() what was written. */
 static inline char *weir_buffer_tail(const struct weir_buffer *buffer)
 {
-	return buffer->data + buffer->tail;
+	return buffer->data ? buffer->data + buffer->tail : NULL;
 }
 void weir_buffer_commit(struct weir_buffer *buffer, size_t size);
 /* Drops SIZE bytes at the head (at most what there is). */
