@@ -40,6 +40,14 @@ void flow_add(struct weir_loop *loop, struct weir_bridge *bridge)
 		weir_list_add_tail(list, &bridge->flow_link);
 }
 
+static void flow_refresh(struct weir_bridge *flow)
+{
+	struct weir_offload *offload = flow->conf->offload;
+
+	if (offload && flow->offload_data)
+		offload->ops->refresh(offload, flow);
+}
+
 void weir_flow_each(struct weir_loop *loop, void (*fn)(void *ctx, struct weir_bridge *flow),
 		    void *ctx)
 {
@@ -47,8 +55,13 @@ void weir_flow_each(struct weir_loop *loop, void (*fn)(void *ctx, struct weir_br
 
 	if (!list)
 		return;
-	for (struct weir_list *link = list->next; link != list; link = link->next)
-		fn(ctx, weir_container_of(link, struct weir_bridge, flow_link));
+	for (struct weir_list *link = list->next; link != list; link = link->next) {
+		struct weir_bridge *flow =
+			weir_container_of(link, struct weir_bridge, flow_link);
+
+		flow_refresh(flow);
+		fn(ctx, flow);
+	}
 }
 
 struct search {

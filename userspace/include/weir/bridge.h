@@ -61,6 +61,8 @@ struct weir_offload_ops {
 	 * flow broke (bridge->end is set), or, with bridge->end still WEIR_END_NONE, when the
 	 * takeover was refused and nothing has changed. */
 	int (*carry)(struct weir_offload *offload, struct weir_bridge *bridge, const char **why);
+	/* Brings the bridge's counts up to date while carry() is parked: for operators. */
+	void (*refresh)(struct weir_offload *offload, struct weir_bridge *bridge);
 };
 
 struct weir_offload {
@@ -139,6 +141,7 @@ int weir_bridge_run(struct weir_bridge *bridge);
  * Flows, for operators. On the loop's own thread.
  */
 
+/* Counts are up to date, also those of flows that the kernel carries. */
 void weir_flow_each(struct weir_loop *loop, void (*fn)(void *ctx, struct weir_bridge *flow),
 		    void *ctx);
 /* The flow with this id; NULL when it has ended. */
