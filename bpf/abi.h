@@ -75,7 +75,7 @@ struct weir_slot {
 	__u32 base_seq;	  /* write_seq of the destination when it had written 0 */
 	__u32 flags;
 	__u32 spills;
-	__u64 pad0;
+	__u64 order; /* never anything but 0: atomics on it order loads */
 
 	__u64 cookie;	 /* of the socket it comes from; 0: free */
 	__u64 user_done; /* passed bytes that userspace has written to the destination */

@@ -210,6 +210,16 @@ static __always_inline int segment_cut(struct segment *seg)
 	return 0;
 }
 
+/* What was sent to the destination so far. Userspace counts what it writes before it opens the
+ * gate, but loads are not ordered on every machine; an atomic add orders them. Once is enough:
+ * the base must be exact, later a few bytes more or less in the bound do no harm. */
+static __always_inline __u64 slot_sent(struct weir_slot *slot)
+{
+	if (!(slot->flags & WEIR_SLOT_BASE))
+		__sync_fetch_and_add(&slot->order, 0);
+	return READ_ONCE(slot->user_tx) + slot->redirected;
+}
+
 /* How the destination stands. -1 when it is not in the map any more. While the gate is open
  * userspace writes nothing to it, so that the base can be taken then. */
 static __always_inline int peer_look(struct weir_slot *slot, __u64 cookie, __u64 sent,
@@ -277,7 +287,7 @@ static __always_inline int segment_carry(const struct segment *seg)
 		seg->stats->pass_shut++;
 		return segment_pass(seg, WEIR_FLOW_PASSING);
 	}
-	sent = READ_ONCE(slot->user_tx) + slot->redirected;
+	sent = slot_sent(slot);
 	if (peer_look(slot, seg->flow->peer_cookie, sent, &peer)) {
 		seg->stats->pass_peer_gone++;
 		return segment_spill(seg);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_OFFLOAD_GAUGE_H
+#define WEIR_OFFLOAD_GAUGE_H
+
+/*
+ * What a TCP socket has taken in and put out, as the kernel counts it, so that it can be
+ * compared with what the verdict program and userspace count. Every call takes the socket's
+ * lock: segments that were being received are received before it returns.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Waits for whatever is being received on FD right now: a barrier against the verdict. */
+void gauge_barrier(int fd);
+
+/* Bytes written to FD ever, on the scale of tcpi_bytes_acked: those acknowledged and those that
+ * are not. Never more than the truth; less while acknowledgements come in between the two
+ * questions. 0 or -errno. */
+int gauge_written(int fd, uint64_t *bytes);
+/* The same when nobody else writes: exact. 0, -EAGAIN while the socket does not stand still. */
+int gauge_written_exact(int fd, uint64_t *bytes);
+
+/* Bytes of FD that left TCP's receive queue, to userspace or by the verdict. Exact. 0, -EAGAIN
+ * while the socket does not stand still, or -errno. */
+int gauge_consumed(int fd, uint64_t *bytes);
+/* Bytes received on FD ever; *FIN whether the end came: it is not counted. 0 or -errno. */
+int gauge_received(int fd, uint64_t *bytes, bool *fin);
+
+/* SO_ERROR, which is cleared by that: 0 or -errno. */
+int gauge_error(int fd);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Slots and event rings: shared by the workers of this process and by other processes that use
+ * the same pinned maps (an old daemon that drains, a new one that starts). Whoever writes its
+ * process id into a free one, atomically, has it.
+ */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "offload/kernel.h"
+
+static bool owner_is_gone(const struct weir_kernel *kernel, uint32_t owner)
+{
+	/* A container's daemon may have the same id after each start. */
+	if (owner == kernel->pid)
+		return true;
+	return kill((pid_t)owner, 0) && errno == ESRCH;
+}
+
+static bool owner_swap(uint32_t *owner, uint32_t from, uint32_t to)
+{
+	return __atomic_compare_exchange_n(owner, &from, to, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_RELAXED);
+}
+
+int slot_take(struct weir_kernel *kernel)
+{
+	if (atomic_load_explicit(&kernel->taken, memory_order_relaxed) >= kernel->n_slots)
+		return -ENOSPC;
+	for (uint32_t i = 0; i < kernel->n_slots; i++) {
+		uint32_t at = atomic_fetch_add_explicit(&kernel->cursor, 1, memory_order_relaxed);
+		struct weir_slot *slot = &kernel->slots[at % kernel->n_slots];
+
+		if (slot->owner || !owner_swap(&slot->owner, 0, kernel->pid))
+			continue;
+		atomic_fetch_add_explicit(&kernel->taken, 1, memory_order_relaxed);
+		return (int)(at % kernel->n_slots);
+	}
+	return -ENOSPC;
+}
+
+static void slot_clear(struct weir_slot *slot)
+{
+	memset(slot, 0, offsetof(struct weir_slot, owner));
+	slot->before = 0;
+	__atomic_store_n(&slot->owner, 0, __ATOMIC_RELEASE);
+}
+
+void slot_put(struct weir_kernel *kernel, uint32_t index)
+{
+	slot_clear(&kernel->slots[index]);
+	atomic_fetch_sub_explicit(&kernel->taken, 1, memory_order_relaxed);
+}
+
+/* ------------------------------------------------------------------------------------------
+ * What others have left
+ */
+
+/* Removes records whose socket is no longer in the map; marks the slots of the rest in KEPT. */
+static void records_sweep(struct weir_kernel *kernel, unsigned char *kept)
+{
+	uint64_t key = 0, next = 0, cookie;
+	struct weir_flow flow;
+	bool more = bpf_map_get_next_key(kernel->flows, NULL, &next) == 0;
+
+	while (more) {
+		key = next;
+		/* The successor first: a deleted key has none. */
+		more = bpf_map_get_next_key(kernel->flows, &key, &next) == 0;
+		if (bpf_map_lookup_elem(kernel->flows, &key, &flow))
+			continue;
+		if (bpf_map_lookup_elem(kernel->socks, &key, &cookie) && errno == ENOENT)
+			bpf_map_delete_elem(kernel->flows, &key);
+		else if (flow.slot < kernel->n_slots)
+			kept[flow.slot] = 1;
+	}
+}
+
+void slots_sweep(struct weir_kernel *kernel)
+{
+	unsigned char *kept = calloc(kernel->n_slots, 1);
+
+	if (!kept)
+		return; /* they are found at the next start */
+	records_sweep(kernel, kept);
+	for (uint32_t i = 0; i < kernel->n_slots; i++) {
+		struct weir_slot *slot = &kernel->slots[i];
+
+		if (slot->owner && !kept[i] && owner_is_gone(kernel, slot->owner))
+			slot_clear(slot);
+	}
+	for (uint32_t i = 0; i < WEIR_RINGS; i++) {
+		uint32_t owner = kernel->meta->rings[i].owner;
+
+		if (owner && owner_is_gone(kernel, owner))
+			kernel->meta->rings[i].owner = 0;
+	}
+	free(kept);
+}
+
+/* ------------------------------------------------------------------------------------------
+ * Rings
+ */
+
+int ring_take(struct weir_kernel *kernel, int *fd)
+{
+	uint32_t index = 0;
+	int status;
+
+	while (index < WEIR_RINGS &&
+	       !owner_swap(&kernel->meta->rings[index].owner, 0, kernel->pid))
+		index++;
+	if (index == WEIR_RINGS)
+		return -ENOSPC;
+	kernel->meta->rings[index].lost = 0;
+	*fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "weir_ring", 0, 0, WEIR_RING_BYTES, NULL);
+	if (*fd < 0) {
+		status = -errno;
+		goto err_create;
+	}
+	if (bpf_map_update_elem(kernel->events, &index, fd, BPF_ANY)) {
+		status = -errno;
+		goto err_update;
+	}
+	return (int)index;
+
+err_update:
+	close(*fd);
+err_create:
+	kernel->meta->rings[index].owner = 0;
+	return status;
+}
+
+void ring_put(struct weir_kernel *kernel, int index)
+{
+	uint32_t key = (uint32_t)index;
+
+	bpf_map_delete_elem(kernel->events, &key);
+	__atomic_store_n(&kernel->meta->rings[index].owner, 0, __ATOMIC_RELEASE);
+}
