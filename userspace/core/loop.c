@@ -265,6 +265,7 @@ static bool loop_is_alive(struct weir_loop *loop)
 static int64_t loop_timeout(struct weir_loop *loop)
 {
 	uint64_t until = WEIR_NEVER;
+	uint64_t now = loop->now;
 	int ms = -1;
 
 	if (!weir_list_is_empty(&loop->ready))
@@ -274,17 +275,18 @@ static int64_t loop_timeout(struct weir_loop *loop)
 		ms = uv_backend_timeout(&loop->uv);
 	}
 	if (ms >= 0)
-		until = loop->now + (uint64_t)ms * 1000000ull;
+		until = now + (uint64_t)ms * 1000000ull;
 	if (!weir_list_is_empty(&loop->naps)) {
 		struct nap *nap = weir_container_of(loop->naps.next, struct nap, link);
 
 		until = WEIR_MIN(until, nap->deadline);
+		now = weir_now(); /* tasks may have run longer than a nap since */
 	}
 	if (!weir_list_is_empty(&loop->parked))
 		until = WEIR_MIN(until, loop->next_trim);
 	if (until == WEIR_NEVER)
 		return -1;
-	return until > loop->now ? (int64_t)(until - loop->now) : 0;
+	return until > now ? (int64_t)(until - now) : 0;
 }
 
 static int loop_wait(struct weir_loop *loop, struct epoll_event *events)
