@@ -271,13 +271,19 @@ static int carry_nap(struct carry *carry)
 	return weir_task_nap_us(WEIR_MIN(us, NAP_LAST_US));
 }
 
+static bool carry_needs(const struct carry *carry, enum lane_need need)
+{
+	return carry->lane[0].need == need || carry->lane[1].need == need;
+}
+
 /* Until something happens. 0, or what ended the wait. */
 static int carry_sleep(struct carry *carry)
 {
 	struct weir_task *task = weir_task_current();
-	bool nap = carry->lane[0].need == LANE_NEEDS_TIME ||
-		   carry->lane[1].need == LANE_NEEDS_TIME;
 	int status = 0;
+
+	if (carry_needs(carry, LANE_NEEDS_TURN))
+		return weir_task_yield();
 
 	for (int i = 0; i < 2 && !status; i++) {
 		unsigned events = carry_events(carry, i);
@@ -286,7 +292,7 @@ static int carry_sleep(struct carry *carry)
 		status = carry_arm(carry, i, events);
 		weir_watch_subscribe(carry_watch(carry, i), events, task);
 	}
-	if (!status && nap) {
+	if (!status && carry_needs(carry, LANE_NEEDS_TIME)) {
 		status = carry_nap(carry);
 	} else if (!status) {
 		carry->naps = 0;

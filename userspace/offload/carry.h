@@ -71,6 +71,7 @@ enum lane_need {
 	LANE_NEEDS_NOTHING,
 	LANE_NEEDS_READABLE, /* the source */
 	LANE_NEEDS_WRITABLE, /* the destination */
+	LANE_NEEDS_TURN,     /* nothing but to let others go first */
 	LANE_NEEDS_TIME,     /* a worker of the kernel is about to finish something */
 };
 

@@ -158,7 +158,7 @@ int lane_pump(struct lane *lane, int *broken)
 		if (status)
 			return status;
 	}
-	lane->need = LANE_NEEDS_TIME;
+	lane->need = LANE_NEEDS_TURN;
 	return -EAGAIN;
 }
 
