@@ -299,9 +299,9 @@ DEPS_BUILD := gcc make clang pkg-config|pkgconf bpftool|linux-tools-generic libc
 	libcmocka-dev
 DEPS_RUN := curl
 DEPS_TEST := python3 python3-pytest python3-pytest-timeout python3-yaml python3-jsonschema \
-	python3-aiohttp clang-format clang-tidy cppcheck libclang-rt-dev|libclang-rt-18-dev \
-	postgresql redis-server redis-tools nginx haproxy iperf3 rsync openssh-server \
-	openssh-client openssl dnsmasq-base socat netcat-openbsd iproute2 procps util-linux \
+	python3-aiohttp clang-format clang-tidy cppcheck llvm libclang-rt-dev|libclang-rt-18-dev \
+	postgresql redis-server redis-tools nginx libnginx-mod-stream haproxy iperf3 rsync \
+	openssh-server openssh-client openssl dnsmasq-base socat netcat-openbsd iproute2 procps util-linux \
 	strace valgrind gdb dpkg-dev
 
 deps: DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
