@@ -83,17 +83,30 @@ static bool carry_spills_much(const struct carry *carry, uint64_t now)
 	return now - first_ns <= thresholds->spill_ms * NS_PER_MS;
 }
 
+static bool carry_may_leave(const struct carry *carry)
+{
+	return carry->bridge->pinned == WEIR_PATH_COUNT && carry->worker->kernel->hold_prog >= 0;
+}
+
 static void lane_spill(struct lane *lane)
 {
 	struct carry *carry = lane->carry;
 	uint64_t now = weir_loop_now(carry->worker->loop);
 
 	lane_set_state(lane, LANE_SPILLED);
+	lane->full_reads = 0;
 	carry_count(carry->worker, spills);
 	carry->spill_ns[carry->spills++ % CARRY_SPILLS] = now;
-	if (carry->bridge->pinned == WEIR_PATH_COUNT &&
-	    carry->worker->kernel->hold_prog >= 0 && carry_spills_much(carry, now))
+	if (carry_may_leave(carry) && carry_spills_much(carry, now))
 		carry_leave_for(carry, "the sender keeps outrunning the receiver");
+}
+
+/* A spill that does not end is bulk. */
+static void lane_check_bulk(struct lane *lane)
+{
+	if (lane->full_reads >= lane->carry->bridge->conf->thresholds.bulk_reads &&
+	    carry_may_leave(lane->carry))
+		carry_leave_for(lane->carry, "the flow looks like bulk");
 }
 
 /* ------------------------------------------------------------------------------------------
@@ -123,6 +136,8 @@ static int lane_step_spilled(struct lane *lane, int *broken)
 	} while (!status && !lane_catch_up(lane));
 	if (!status)
 		lane_set_state(lane, LANE_OPEN);
+	else
+		lane_check_bulk(lane);
 	return status;
 }
 
@@ -133,14 +148,19 @@ static int lane_step_leaving(struct lane *lane, int *broken)
 
 	weir_watch_clear(carry_watch(lane->carry, (int)lane->way), WEIR_READABLE);
 	status = lane_pump(lane, broken);
-	if (!status)
-		status = lane_leave(lane, broken);
+	if (status && status != -EAGAIN)
+		return status;
+	status = lane_leave(lane);
 	if (!status)
 		lane_set_state(lane, LANE_LEFT);
-	if (status != -EOPNOTSUPP)
-		return status;
-	lane->need = LANE_NEEDS_READABLE;
-	return -EAGAIN;
+	if (status == -EOPNOTSUPP) {
+		if (lane->need == LANE_NEEDS_NOTHING)
+			lane->need = LANE_NEEDS_READABLE;
+		return -EAGAIN;
+	}
+	if (status && status != -EAGAIN)
+		*broken = status == -EBADMSG ? -1 : (int)lane->way;
+	return status;
 }
 
 /* Userspace reads an ordinary socket until the other one is out of the map too. */
@@ -357,6 +377,7 @@ static int carry_check_limits(struct carry *carry, int waited)
 	struct weir_bridge *bridge = carry->bridge;
 	uint64_t now = weir_now();
 
+	carry_account(carry);
 	if (waited == -ECANCELED)
 		return carry_end_with(carry, WEIR_END_SHUTDOWN, WEIR_ESHUTDOWN);
 	if (waited && waited != -ETIMEDOUT)
@@ -367,7 +388,6 @@ static int carry_check_limits(struct carry *carry, int waited)
 		return carry_end_with(carry, WEIR_END_LIFETIME, WEIR_ELIFETIME);
 	if (conf->lifetime_ms && now >= bridge->started_ns + conf->lifetime_ms * NS_PER_MS)
 		return carry_end_with(carry, WEIR_END_LIFETIME, WEIR_ELIFETIME);
-	carry_account(carry);
 	if (conf->idle_ms && now >= bridge->active_ns + conf->idle_ms * NS_PER_MS)
 		return carry_end_with(carry, WEIR_END_IDLE, WEIR_EIDLE);
 	if (bridge->asked_path >= 0)

@@ -88,6 +88,7 @@ struct lane {
 	uint64_t read;	 /* passed bytes that userspace has read */
 	uint64_t after;	 /* bytes read while the source was not in the map */
 	uint64_t synced; /* redirected bytes that are known to be in the destination's socket */
+	uint32_t full_reads; /* of the scratch memory, in a row, since the spill */
 	char *chunk;	 /* read and not yet written; NULL: none. Owned */
 	uint32_t chunk_size;
 	uint32_t chunk_sent;
@@ -157,10 +158,10 @@ int lane_sync(struct lane *lane);
  * that the kernel goes on. */
 bool lane_catch_up(struct lane *lane);
 
-/* leave.c: takes the lane's source out of the map if it is at a gap. 0 when it is out (a chunk may
- * be left to write); -EOPNOTSUPP where that is not possible; -EBADMSG when bytes are missing; as
- * lane_pump() else. */
-int lane_leave(struct lane *lane, int *broken);
+/* leave.c: takes the lane's source out of the map. 0 when it is out: a chunk may be left to write;
+ * -EAGAIN with lane->need set; -EOPNOTSUPP where that is not possible; -EBADMSG when bytes are
+ * missing; -errno when the source broke. */
+int lane_leave(struct lane *lane);
 
 /* close.c: brings a lane whose source has ended to its end. 0 when done, as lane_pump() else. */
 int lane_end(struct lane *lane, int *broken);

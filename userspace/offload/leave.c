@@ -3,19 +3,27 @@
  * Out of the map, without losing a byte.
  *
  * The kernel removes a socket without its lock, and what was passed and not read goes with the
- * entry. So a socket leaves only at a gap: everything passed is read, everything redirected to
- * it is written. In the microseconds between the last look and the removal the hold filter keeps
- * new data away; what it turns away is sent again by the peer. Afterwards TCP's count of what
- * left its queue must be ours: a segment that slipped through would show.
+ * entry. So a socket leaves when everything passed is read and everything redirected to it is
+ * written. Between the last look and the removal the hold filter keeps new data away; what it
+ * turns away is sent again by the peer. Afterwards TCP's count of what left its queue must be
+ * ours: a segment that slipped through would show.
+ *
+ * The rest is read in one call, however much it is: reading opens the window, and a sender that
+ * was stopped by it would send into the filter until the next read.
  */
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include <bpf/bpf.h>
 
 #include "offload/carry.h"
 #include "offload/gauge.h"
+
+/* A rest that is larger is carried by pieces first. */
+#define LEAVE_BYTES (8u << 20)
 
 #ifndef SO_ATTACH_BPF
 #define SO_ATTACH_BPF 50
@@ -62,40 +70,64 @@ static int lane_check_consumed(const struct lane *lane)
 	return consumed == lane->slot->before + lane->slot->received ? 0 : -EBADMSG;
 }
 
-/* With new data kept away: the last bytes, then out. What cannot be written now is kept. */
-static int lane_leave_held(struct lane *lane, int *broken)
+/* Everything that is there goes behind what is kept already. */
+static int lane_take_rest(struct lane *lane)
 {
-	int status = 0;
+	size_t kept = lane->chunk ? lane->chunk_size - lane->chunk_sent : 0;
+	size_t rest = (size_t)(lane_passed(lane) - lane->read);
+	char *chunk;
+	ssize_t n;
 
-	/* A segment that had passed the filter before it was there has had time to come in. */
-	gauge_barrier(lane->from);
-	if (lane_passed(lane) != lane->read)
-		status = lane_pump(lane, broken);
-	if (status && status != -EAGAIN)
-		return status;
-	if (lane_passed(lane) != lane->read) {
-		lane->need = LANE_NEEDS_TIME;
-		return -EAGAIN;
+	if (!rest)
+		return 0;
+	chunk = malloc(kept + rest);
+	if (!chunk)
+		return -ENOMEM;
+	if (kept)
+		memcpy(chunk, lane->chunk + lane->chunk_sent, kept);
+	n = recv(lane->from, chunk + kept, rest, MSG_DONTWAIT);
+	if (n <= 0) {
+		free(chunk);
+		return n < 0 ? -errno : -EAGAIN;
 	}
-	status = lane_unmap(lane);
-	return status ? status : lane_check_consumed(lane);
+	lane->read += (uint64_t)n;
+	free(lane->chunk);
+	lane->chunk = chunk;
+	lane->chunk_size = (uint32_t)(kept + (size_t)n);
+	lane->chunk_sent = 0;
+	return lane_passed(lane) == lane->read ? 0 : -EAGAIN;
 }
 
-int lane_leave(struct lane *lane, int *broken)
+static int lane_leave_held(struct lane *lane)
 {
 	int status;
 
+	/* A segment that had passed the filter before it was there has had time to come in. */
+	gauge_barrier(lane->from);
+	status = lane_take_rest(lane);
+	if (!status)
+		status = lane_unmap(lane);
+	return status ? status : lane_check_consumed(lane);
+}
+
+int lane_leave(struct lane *lane)
+{
+	int status;
+
+	if (lane_passed(lane) - lane->read > LEAVE_BYTES) {
+		lane->need = LANE_NEEDS_TURN;
+		return -EAGAIN;
+	}
 	/* What the other lane has redirected to this socket waits in the same map entry. */
 	status = lane_sync(lane_other(lane));
+	if (!status)
+		status = hold_start(lane);
+	if (!status) {
+		status = lane_leave_held(lane);
+		hold_stop(lane);
+	}
 	if (status == -EAGAIN)
 		lane->need = LANE_NEEDS_TIME;
-	if (status)
-		return status;
-	status = hold_start(lane);
-	if (status)
-		return status;
-	status = lane_leave_held(lane, broken);
-	hold_stop(lane);
 	if (status == -EBADMSG)
 		carry_count(lane->carry->worker, audit_failed);
 	return status;

@@ -150,6 +150,7 @@ int lane_pump(struct lane *lane, int *broken)
 			*broken = lane->way;
 			return -errno;
 		}
+		lane->full_reads = n == WEIR_SCRATCH_BYTES ? lane->full_reads + 1 : 0;
 		if (lane_is_mapped(lane))
 			lane->read += (uint64_t)n;
 		else
