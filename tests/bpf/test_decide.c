@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the verdict decides: one table of cases, run here by the C compiler's build of
+ * bpf/decide.h and in the kernel by the BPF compiler's.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <weir/base.h>
+
+#include "bpf/decide.h"
+#include "decide.skel.h"
+
+#define ROOM { .written = 0, .sndbuf = 1 << 20 }
+
+struct named_case {
+	const char *name;
+	struct weir_decide_case c; /* with the results that are right */
+};
+
+static const struct named_case cases[] = {
+	/* cut */
+	{ "the next bytes", { .next_seq = 100, .seq = 100, .len = 10, .peer = ROOM } },
+	{ "an overlap",
+	  { .next_seq = 105, .seq = 100, .len = 10, .peer = ROOM, .cut_bytes = 5 } },
+	{ "one new byte",
+	  { .next_seq = 109, .seq = 100, .len = 10, .peer = ROOM, .cut_bytes = 9 } },
+	{ "nothing new",
+	  { .next_seq = 110, .seq = 100, .len = 10, .peer = ROOM, .cut = WEIR_CUT_STALE } },
+	{ "long gone",
+	  { .next_seq = 5000, .seq = 100, .len = 10, .peer = ROOM, .cut = WEIR_CUT_STALE } },
+	{ "a gap", { .next_seq = 100, .seq = 101, .len = 10, .peer = ROOM, .cut = WEIR_CUT_GAP } },
+	{ "over the top",
+	  { .next_seq = 2, .seq = 0xfffffffe, .len = 10, .peer = ROOM, .cut_bytes = 4 } },
+	{ "next bytes at the top", { .next_seq = 0, .seq = 0, .len = 1, .peer = ROOM } },
+	{ "a gap over the top",
+	  { .next_seq = 0xfffffff0, .seq = 3, .len = 4, .peer = ROOM, .cut = WEIR_CUT_GAP } },
+	/* gate */
+	{ "open",
+	  { .len = 1, .want = WEIR_WANT_REDIRECT, .passed = 7, .user_done = 7, .peer = ROOM,
+	    .gate = 1 } },
+	{ "userspace wants it",
+	  { .len = 1, .want = WEIR_WANT_PASS, .passed = 7, .user_done = 7, .peer = ROOM } },
+	{ "userspace has some in hand",
+	  { .len = 1, .want = WEIR_WANT_REDIRECT, .passed = 8, .user_done = 7, .peer = ROOM } },
+	{ "an unknown wish is none",
+	  { .len = 1, .want = 2, .passed = 7, .user_done = 7, .peer = ROOM } },
+	/* bound */
+	{ "just within the limit",
+	  { .len = 100, .sent = 900, .limit = 1000,
+	    .peer = { .written = 900, .sndbuf = 1 << 20 } } },
+	{ "just over the limit",
+	  { .len = 101, .sent = 900, .limit = 1000, .peer = { .written = 900, .sndbuf = 1 << 20 },
+	    .bound = WEIR_BOUND_INFLIGHT } },
+	{ "acknowledged bytes are not in flight",
+	  { .len = 1000, .sent = 5000000900, .limit = 1000,
+	    .peer = { .acked = 5000000900, .written = 705033604, .sndbuf = 1 << 20 } } },
+	/* tcpi_bytes_acked counts the SYN of an active opener */
+	{ "one more acknowledged than sent",
+	  { .len = 1000, .limit = 1000, .peer = { .acked = 1, .sndbuf = 1 << 20 } } },
+	{ "the send buffer is just large enough",
+	  { .len = 100, .sent = 400, .limit = 100000,
+	    .peer = { .written = 300, .wmem_queued = 800, .sndbuf = 1000 } } },
+	{ "the backlog counts into the send buffer",
+	  { .len = 100, .sent = 401, .limit = 100000,
+	    .peer = { .written = 300, .wmem_queued = 800, .sndbuf = 1000 },
+	    .bound = WEIR_BOUND_SNDBUF } },
+	{ "written bytes wrap",
+	  { .len = 100, .sent = 0x100000010, .limit = 1 << 20,
+	    .peer = { .acked = 0x100000000, .written = 0xfffffff0, .wmem_queued = 0,
+		      .sndbuf = 132 } } },
+	{ "written bytes wrap, one too many",
+	  { .len = 101, .sent = 0x100000010, .limit = 1 << 20,
+	    .peer = { .acked = 0x100000000, .written = 0xfffffff0, .wmem_queued = 0,
+		      .sndbuf = 132 },
+	    .bound = WEIR_BOUND_SNDBUF } },
+};
+
+/* Where a case says nothing about a part, that part's result does not matter. */
+static int case_differs(const struct named_case *named, const struct weir_decide_case *got)
+{
+	const struct weir_decide_case *right = &named->c;
+	int differs = 0;
+
+	if (right->next_seq || right->seq)
+		differs |= got->cut != right->cut || got->cut_bytes != right->cut_bytes;
+	if (right->passed)
+		differs |= got->gate != right->gate;
+	if (right->limit)
+		differs |= got->bound != right->bound;
+	if (differs)
+		print_error("%s: cut %u (%u bytes), gate %u, bound %u\n", named->name, got->cut,
+			    got->cut_bytes, got->gate, got->bound);
+	return differs;
+}
+
+static void test_table_here(void **state)
+{
+	int wrong = 0;
+
+	(void)state;
+	for (size_t i = 0; i < WEIR_ARRAY_SIZE(cases); i++) {
+		struct weir_decide_case c = cases[i].c;
+
+		weir_decide_run(&c);
+		wrong += case_differs(&cases[i], &c);
+	}
+	assert_int_equal(wrong, 0);
+}
+
+static int run_in_kernel(int prog, struct weir_decide_case *c)
+{
+	/* The kernel copies what a syscall program changed back to ctx_in. */
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = c, .ctx_size_in = sizeof(*c));
+
+	return bpf_prog_test_run_opts(prog, &opts);
+}
+
+static void test_table_in_the_kernel(void **state)
+{
+	struct decide_bpf *decide;
+	int wrong = 0;
+
+	(void)state;
+	libbpf_set_print(NULL);
+	decide = decide_bpf__open_and_load();
+	if (!decide) {
+		print_message("needs %s: the program does not load\n", geteuid() ? "root" : "bpf");
+		skip();
+	}
+	for (size_t i = 0; i < WEIR_ARRAY_SIZE(cases); i++) {
+		struct weir_decide_case c = cases[i].c;
+
+		c.cut = c.cut_bytes = c.gate = c.bound = 99;
+		assert_int_equal(run_in_kernel(bpf_program__fd(decide->progs.weir_decide), &c), 0);
+		wrong += case_differs(&cases[i], &c);
+	}
+	decide_bpf__destroy(decide);
+	assert_int_equal(wrong, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_table_here),
+		cmocka_unit_test(test_table_in_the_kernel),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
