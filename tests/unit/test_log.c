@@ -34,11 +34,11 @@ static void capture(void *ctx, enum weir_log_level level, const char *line, size
 	n_captured++;
 }
 
-#define format_line(format, object, message, text, ...)                                          \
-	weir_log_format_line((format), WEIR_LOG_INFO, (object), (message),                      \
-			     (const struct weir_log_field[]){ __VA_ARGS__ },                    \
-			     sizeof((const struct weir_log_field[]){ __VA_ARGS__ }) /           \
-				     sizeof(struct weir_log_field),                             \
+#define format_line(format, object, message, text, ...)                               \
+	weir_log_format_line((format), WEIR_LOG_INFO, (object), (message),            \
+			     (const struct weir_log_field[]){ __VA_ARGS__ },          \
+			     sizeof((const struct weir_log_field[]){ __VA_ARGS__ }) / \
+				     sizeof(struct weir_log_field),                   \
 			     (text), sizeof(text))
 
 /* A text line without its time, level and line end. */
@@ -130,7 +130,9 @@ static void test_text_values_are_quoted_when_needed(void **state)
 		{ "\x1b[31mred", "v=\"\\u001b[31mred\"" },
 		{ "gr\xc3\xbc\xc3\x9f", "v=\"gr\xc3\xbc\xc3\x9f\"" },
 		{ "\x7f\xc2\x9b", "v=\"\\u007f\\u009b\"" },
-		{ "\xe2\x80\xae" "gpj", "v=\"\\u202egpj\"" },
+		{ "\xe2\x80\xae"
+		  "gpj",
+		  "v=\"\\u202egpj\"" },
 		{ "\xe2\x80\xa8", "v=\"\\u2028\"" },
 	};
 
@@ -150,14 +152,16 @@ static void test_bytes_that_are_not_utf8_are_replaced(void **state)
 	static const struct {
 		const char *bytes, *expected;
 	} cases[] = {
-		{ "\x80", R },				/* a continuation alone */
-		{ "a\xff\xfe" "b", "a" R R "b" },	/* never valid */
-		{ "\xc3", R },				/* cut short */
-		{ "\xe2\x82x", R R "x" },		/* cut short in the middle */
-		{ "\xc0\xaf", R R },			/* overlong '/' */
-		{ "\xe0\x80\x8a", R R R },		/* overlong line end */
-		{ "\xed\xa0\x80", R R R },		/* a surrogate */
-		{ "\xf4\x90\x80\x80", R R R R },	/* above U+10FFFF */
+		{ "\x80", R }, /* a continuation alone */
+		{ "a\xff\xfe"
+		  "b",
+		  "a" R R "b" },			    /* never valid */
+		{ "\xc3", R },				    /* cut short */
+		{ "\xe2\x82x", R R "x" },		    /* cut short in the middle */
+		{ "\xc0\xaf", R R },			    /* overlong '/' */
+		{ "\xe0\x80\x8a", R R R },		    /* overlong line end */
+		{ "\xed\xa0\x80", R R R },		    /* a surrogate */
+		{ "\xf4\x90\x80\x80", R R R R },	    /* above U+10FFFF */
 		{ "\xf0\x9f\x8c\x8a", "\xf0\x9f\x8c\x8a" }, /* four good bytes */
 		{ "\xef\xbf\xbd", R },
 	};
@@ -287,7 +291,8 @@ static void test_levels_and_sinks(void **state)
 
 	for (int i = WEIR_LOG_ERROR; i <= WEIR_LOG_DEBUG; i++) {
 		assert_int_equal(weir_log_level_parse(weir_log_level_name((enum weir_log_level)i),
-						      &level), 0);
+						      &level),
+				 0);
 		assert_int_equal(level, i);
 	}
 	assert_int_equal(weir_log_level_parse("warning", &level), -EINVAL);

@@ -32,7 +32,7 @@
 #define ARENA_GAP 0
 #endif
 
-#define ARENA_ALIGN _Alignof(max_align_t)
+#define ARENA_ALIGN	_Alignof(max_align_t)
 #define ARENA_CHUNK_MIN 1024
 #define ARENA_CHUNK_MAX 65536
 

@@ -22,7 +22,7 @@
 #include <weir/log.h>
 
 #define LINE_MAX_BYTES 8192
-#define LINE_RESERVE 4 /* a quote, a brace, a line end and the terminator */
+#define LINE_RESERVE   4 /* a quote, a brace, a line end and the terminator */
 
 struct line {
 	char *text;
@@ -34,7 +34,8 @@ struct line {
 static const char *const log_level_names[] = { "error", "warn", "info", "debug" };
 
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
-static weir_log_sink_fn *log_sink; /* under log_lock, as is its context */
+static weir_log_sink_fn *log_sink; /* one of the two at most; under log_lock */
+static weir_log_event_fn *log_event_sink;
 static void *log_ctx;
 static _Atomic(bool) log_has_sink;
 static _Atomic(enum weir_log_format) log_format;
@@ -181,7 +182,10 @@ static void line_put_double(struct line *line, double value, bool is_json)
 	char text[40];
 
 	if (value - value != 0) {
-		line_puts(line, is_json ? "null" : value != value ? "nan" : value > 0 ? "inf" : "-inf");
+		line_puts(line, is_json	       ? "null" :
+				value != value ? "nan" :
+				value > 0      ? "inf" :
+						 "-inf");
 		return;
 	}
 	snprintf(text, sizeof(text), "%.15g", value);
@@ -296,14 +300,18 @@ static void line_put_json(struct line *line, enum weir_log_level level, const ch
 	line_close(line, '}');
 }
 
-static void line_put_text(struct line *line, enum weir_log_level level, const char *object,
-			  const char *message, const struct weir_log_field *fields, size_t n)
+static void line_put_prefix(struct line *line, enum weir_log_level level)
 {
 	char name[16];
 
 	line_put_time(line);
 	snprintf(name, sizeof(name), " %-5s ", weir_log_level_name(level));
 	line_puts(line, name);
+}
+
+static void line_put_text(struct line *line, const char *object, const char *message,
+			  const struct weir_log_field *fields, size_t n)
+{
 	if (object) {
 		line_put_escaped(line, object, false);
 		line_puts(line, ": ");
@@ -328,22 +336,54 @@ size_t weir_log_format_line(enum weir_log_format format, enum weir_log_level lev
 		return size > 1;
 	}
 	line.end = size - LINE_RESERVE;
-	if (format == WEIR_LOG_JSON)
+	if (format == WEIR_LOG_JSON) {
 		line_put_json(&line, level, object, message, fields, n);
-	else
-		line_put_text(&line, level, object, message, fields, n);
+	} else {
+		line_put_prefix(&line, level);
+		line_put_text(&line, object, message, fields, n);
+	}
 	line_close(&line, '\n');
 	text[line.used] = '\0';
 	return line.used;
 }
 
-void weir_log_set_sink(weir_log_sink_fn *sink, void *ctx)
+size_t weir_log_format_event(const struct weir_log_event *event, char *text, size_t size)
+{
+	struct line line = { .text = text };
+
+	if (size <= LINE_RESERVE) {
+		if (size)
+			*text = '\0';
+		return 0;
+	}
+	line.end = size - LINE_RESERVE;
+	if (event->format == WEIR_LOG_JSON)
+		line_put_json(&line, event->level, event->object, event->message, event->fields,
+			      event->n_fields);
+	else
+		line_put_text(&line, event->object, event->message, event->fields, event->n_fields);
+	text[line.used] = '\0';
+	return line.used;
+}
+
+static void log_set(weir_log_sink_fn *sink, weir_log_event_fn *event_sink, void *ctx)
 {
 	pthread_mutex_lock(&log_lock);
 	log_sink = sink;
+	log_event_sink = event_sink;
 	log_ctx = ctx;
-	atomic_store_explicit(&log_has_sink, sink != NULL, memory_order_relaxed);
+	atomic_store_explicit(&log_has_sink, sink || event_sink, memory_order_relaxed);
 	pthread_mutex_unlock(&log_lock);
+}
+
+void weir_log_set_sink(weir_log_sink_fn *sink, void *ctx)
+{
+	log_set(sink, NULL, ctx);
+}
+
+void weir_log_set_event_sink(weir_log_event_fn *sink, void *ctx)
+{
+	log_set(NULL, sink, ctx);
 }
 
 void weir_log_set_format(enum weir_log_format format)
@@ -388,14 +428,25 @@ void weir_log_write(enum weir_log_level level, const char *object, const char *m
 {
 	/* Not on the stack: a task's is small. Nothing parks between here and the sink. */
 	static _Thread_local char line[LINE_MAX_BYTES];
+	const struct weir_log_event event = {
+		.format = atomic_load_explicit(&log_format, memory_order_relaxed),
+		.level = level,
+		.object = object,
+		.message = message,
+		.fields = fields,
+		.n_fields = n,
+	};
 	size_t size;
 
 	if (!weir_log_enabled(level))
 		return;
-	size = weir_log_format_line(atomic_load_explicit(&log_format, memory_order_relaxed), level,
-				    object, message, fields, n, line, sizeof(line));
+	/* Formatted before the lock is taken: threads wait for the writing only. */
+	size = weir_log_format_line(event.format, level, object, message, fields, n, line,
+				    sizeof(line));
 	pthread_mutex_lock(&log_lock);
 	if (log_sink)
 		log_sink(log_ctx, level, line, size);
+	else if (log_event_sink)
+		log_event_sink(log_ctx, &event);
 	pthread_mutex_unlock(&log_lock);
 }

@@ -68,8 +68,24 @@ enum weir_log_format {
  * thread, one call at a time. */
 typedef void weir_log_sink_fn(void *ctx, enum weir_log_level level, const char *line, size_t size);
 
-/* Where lines go; NULL drops them. CTX is borrowed until the next call. */
+/* One event before it is formatted, for sinks that keep fields apart. Borrowed for the call. */
+struct weir_log_event {
+	enum weir_log_format format; /* what weir_log_set_format() asks for */
+	enum weir_log_level level;
+	const char *object; /* may be NULL */
+	const char *message;
+	const struct weir_log_field *fields;
+	size_t n_fields;
+};
+
+/* Takes one event. Called by any thread, one call at a time. Must not log. */
+typedef void weir_log_event_fn(void *ctx, const struct weir_log_event *event);
+
+/* Where lines go; NULL drops them. CTX is borrowed until the next call of either function: when
+ * that returns, nobody uses it any more. weir/log_sink.h has sinks ready made. */
 void weir_log_set_sink(weir_log_sink_fn *sink, void *ctx);
+/* The same for events; there is one sink at a time, of lines or of events. */
+void weir_log_set_event_sink(weir_log_event_fn *sink, void *ctx);
 void weir_log_set_format(enum weir_log_format format);
 void weir_log_set_level(enum weir_log_level level);
 enum weir_log_level weir_log_level(void);
@@ -88,16 +104,20 @@ size_t weir_log_format_line(enum weir_log_format format, enum weir_log_level lev
 			    const char *object, const char *message,
 			    const struct weir_log_field *fields, size_t n, char *text, size_t size);
 
+/* Formats one event for a place that adds time and level itself: "object: message key=value" or
+ * the JSON object; no line end, terminated, cut to SIZE. Returns its length. */
+size_t weir_log_format_event(const struct weir_log_event *event, char *text, size_t size);
+
 /* Writes an event; use the macro. */
 void weir_log_write(enum weir_log_level level, const char *object, const char *message,
 		    const struct weir_log_field *fields, size_t n);
 
 /* Logs when the level is on. The fields are evaluated always. */
-#define weir_log(level, object, message, ...)                                                  \
-	weir_log_write((level), (object), (message),                                           \
-		       (const struct weir_log_field[]){ { 0 }, ##__VA_ARGS__ } + 1,            \
-		       sizeof((const struct weir_log_field[]){ { 0 }, ##__VA_ARGS__ }) /       \
-				       sizeof(struct weir_log_field) -                         \
+#define weir_log(level, object, message, ...)                                            \
+	weir_log_write((level), (object), (message),                                     \
+		       (const struct weir_log_field[]){ { 0 }, ##__VA_ARGS__ } + 1,      \
+		       sizeof((const struct weir_log_field[]){ { 0 }, ##__VA_ARGS__ }) / \
+				       sizeof(struct weir_log_field) -                   \
 			       1)
 
 #endif
