@@ -174,7 +174,7 @@ int rig_socket_pair(int family, int fd[2])
 int rig_open(struct rig *rig)
 {
 	int family = rig->family ? rig->family : AF_INET;
-	int left[2], right[2];
+	int left[2] = { -1, -1 }, right[2] = { -1, -1 };
 	int status = rig_socket_pair(family, left);
 
 	if (!status)

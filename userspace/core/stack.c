@@ -140,11 +140,12 @@ void stack_trim(struct stack_pool *pool, struct stack *stack, const void *pointe
 }
 
 #ifdef __clang__
-__attribute__((no_sanitize("address", "thread")))
+#define STACK_UNWATCHED __attribute__((no_sanitize("address", "thread")))
 #else
-__attribute__((no_sanitize_address, no_sanitize_thread))
+#define STACK_UNWATCHED __attribute__((no_sanitize_address, no_sanitize_thread))
 #endif
-size_t stack_used(const struct stack *stack)
+
+STACK_UNWATCHED size_t stack_used(const struct stack *stack)
 {
 	const uint64_t *word = (const uint64_t *)(const void *)stack->bottom;
 	const uint64_t *top = (const uint64_t *)(const void *)stack;

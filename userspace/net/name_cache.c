@@ -158,7 +158,7 @@ static void name_fold(char *to, const char *name)
 {
 	size_t i;
 
-	for (i = 0; name[i] && i < WEIR_HOST_MAX; i++)
+	for (i = 0; i < WEIR_HOST_MAX && name[i]; i++)
 		to[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
 	to[i] = '\0';
 }
