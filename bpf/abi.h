@@ -22,11 +22,11 @@
 
 #define WEIR_ABI 1
 
-#define WEIR_FLOWS_MAX	 16384u /* flows in the kernel at a time, by default */
-#define WEIR_RINGS	 64u	/* event rings: one per worker and process */
-#define WEIR_RING_BYTES	 65536u
-#define WEIR_NAME_BYTES	 24u
-#define WEIR_NO_RING	 0xffffffffu
+#define WEIR_FLOWS_MAX	16384u /* flows in the kernel at a time, by default */
+#define WEIR_RINGS	64u    /* event rings: one per worker and process */
+#define WEIR_RING_BYTES 65536u
+#define WEIR_NAME_BYTES 24u
+#define WEIR_NO_RING	0xffffffffu
 
 /* Whether the kernel may carry this direction. Zero is harmless: all bytes go to userspace. */
 enum weir_want {
@@ -51,7 +51,7 @@ enum weir_flow_path {
 };
 
 enum weir_flow_way {
-	WEIR_FLOW_UP,	/* from the client to the upstream */
+	WEIR_FLOW_UP, /* from the client to the upstream */
 	WEIR_FLOW_DOWN,
 };
 
@@ -85,7 +85,7 @@ struct weir_slot {
 	__u32 ring;	 /* where its events go */
 	__u32 owner;	 /* process that allocated it; 0: free */
 	__u32 pad1;
-	__u64 before;	 /* bytes read from the source before it was in the map */
+	__u64 before; /* bytes read from the source before it was in the map */
 	__u64 pad2;
 };
 _Static_assert(sizeof(struct weir_slot) == 128, "slots are two cache lines");
@@ -136,17 +136,17 @@ struct weir_stats {
 	__u64 passed_bytes;
 	__u64 trimmed_segments;
 	__u64 trimmed_bytes;
-	__u64 spill_inflight;	/* more unacknowledged bytes than the limit */
-	__u64 spill_sndbuf;	/* the destination's send buffer is full */
-	__u64 pass_shut;	/* of the passed: userspace wants them, or is catching up */
-	__u64 pass_foreign;	/* of the passed: the socket has no record */
-	__u64 pass_peer_gone;	/* of the passed: the destination is not in the map */
-	__u64 pass_gap;		/* of the passed: bytes before them are missing */
-	__u64 drop_fin;		/* a FIN without data: the end is seen by other means */
-	__u64 drop_stale;	/* nothing new in it: bytes may be lost, the flow is reset */
-	__u64 drop_untrimmed;	/* no memory to trim: bytes are lost, the flow is reset */
+	__u64 spill_inflight; /* more unacknowledged bytes than the limit */
+	__u64 spill_sndbuf;   /* the destination's send buffer is full */
+	__u64 pass_shut;      /* of the passed: userspace wants them, or is catching up */
+	__u64 pass_foreign;   /* of the passed: the socket has no record */
+	__u64 pass_peer_gone; /* of the passed: the destination is not in the map */
+	__u64 pass_gap;	      /* of the passed: bytes before them are missing */
+	__u64 drop_fin;	      /* a FIN without data: the end is seen by other means */
+	__u64 drop_stale;     /* nothing new in it: bytes may be lost, the flow is reset */
+	__u64 drop_untrimmed; /* no memory to trim: bytes are lost, the flow is reset */
 	__u64 events;
-	__u64 events_lost;	/* the ring was full */
+	__u64 events_lost; /* the ring was full */
 	__u64 pad[3];
 };
 _Static_assert(sizeof(struct weir_stats) == 160, "no hidden padding");

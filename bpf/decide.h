@@ -51,9 +51,9 @@ enum weir_bound {
 
 /* The destination, as its socket says. */
 struct weir_peer {
-	__u64 acked;	    /* bytes_acked */
-	__u32 written;	    /* bytes written since the base, modulo 2^32 */
-	__s32 wmem_queued;  /* of the send buffer, in use */
+	__u64 acked;	   /* bytes_acked */
+	__u32 written;	   /* bytes written since the base, modulo 2^32 */
+	__s32 wmem_queued; /* of the send buffer, in use */
 	__s32 sndbuf;
 	__u32 pad;
 };

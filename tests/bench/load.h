@@ -37,7 +37,7 @@ struct load_request {
 	uint16_t reserved;
 	uint32_t seed;
 	uint32_t write_size; /* TRANSFER: of the origin's writes */
-	uint64_t up;         /* TRANSFER: LOAD_UNKNOWN: until the end */
+	uint64_t up;	     /* TRANSFER: LOAD_UNKNOWN: until the end */
 	uint64_t down;
 };
 _Static_assert(sizeof(struct load_request) == 32, "on the wire");
@@ -86,15 +86,15 @@ int origin_main(char **listen, unsigned n_listen);
 struct client_conf {
 	struct load_address to;
 	enum load_kind kind;
-	bool hold;           /* ECHO: one exchange, then wait for the end of stdin, then one more */
-	bool verify;         /* TRANSFER */
-	bool abrupt;         /* ECHO: close after the last answer, without a half-close */
+	bool hold;	     /* ECHO: one exchange, then wait for the end of stdin, then one more */
+	bool verify;	     /* TRANSFER */
+	bool abrupt;	     /* ECHO: close after the last answer, without a half-close */
 	unsigned concurrent; /* sessions at one time */
 	uint64_t sessions;   /* altogether; 0: until the time is over */
 	uint64_t requests;   /* ECHO: per session; 0: until the time is over */
 	uint64_t time_ns;    /* 0: as long as it takes */
 	uint64_t stuck_ns;   /* nothing moved for so long: give up */
-	uint32_t size;       /* ECHO: of a message */
+	uint32_t size;	     /* ECHO: of a message */
 	uint32_t write_size; /* TRANSFER */
 	uint64_t up, down;   /* TRANSFER; up may be LOAD_UNKNOWN with time_ns */
 };

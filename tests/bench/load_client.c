@@ -16,8 +16,8 @@
 
 #include "load.h"
 
-#define TURNS      16
-#define BUCKETS    (64 * 32) /* of latencies: 32 per power of two, so within 3 percent */
+#define TURNS	   16
+#define BUCKETS	   (64 * 32) /* of latencies: 32 per power of two, so within 3 percent */
 #define TOLD_MAX   5
 #define FAILED_MAX 1000 /* with a time and no number: it will not get better */
 
@@ -59,7 +59,7 @@ struct client {
 	struct session *sessions;
 	uint64_t started, active, good, failed, requests, bytes_up, bytes_down;
 	uint64_t begin_ns, moved_ns, end_ns; /* end_ns: when no more is to be started */
-	bool released;                       /* hold: stdin has ended */
+	bool released;			     /* hold: stdin has ended */
 	uint64_t held;
 	uint64_t faults[FAULT_COUNT];
 	uint64_t latency[BUCKETS], latency_max;

@@ -26,16 +26,16 @@
 struct peer {
 	struct weir_stream *stream;
 	struct rig *rig;
-	uint64_t send;	     /* bytes; then it shuts down */
-	uint64_t expect;     /* bytes; then the end must come */
-	uint64_t seed;	     /* of what it sends */
+	uint64_t send;	 /* bytes; then it shuts down */
+	uint64_t expect; /* bytes; then the end must come */
+	uint64_t seed;	 /* of what it sends */
 	uint64_t expect_seed;
-	uint32_t chunk;	     /* writes of at most this; 0: 40000 */
-	uint32_t read_chunk; /* reads of at most this; 0: 50000 */
+	uint32_t chunk;	       /* writes of at most this; 0: 40000 */
+	uint32_t read_chunk;   /* reads of at most this; 0: 50000 */
 	unsigned write_nap_us; /* at most, at random, between writes; 0: none */
 	unsigned read_nap_us;
-	uint64_t got;	     /* right bytes received */
-	int status;	     /* of the reader: 0 is an orderly end */
+	uint64_t got; /* right bytes received */
+	int status;   /* of the reader: 0 is an orderly end */
 };
 
 struct rig {
@@ -65,13 +65,13 @@ struct rig {
 /* The process's kernel; NULL and the test is skipped when it is not usable. */
 struct weir_kernel *rig_kernel(void);
 /* Skips the test with the reason unless the kernel path works. */
-#define RIG_NEEDS_KERNEL(kernel)                                      \
-	do {                                                          \
-		(kernel) = rig_kernel();                              \
-		if (!(kernel)) {                                      \
-			print_message("%s\n", rig_why_no_kernel());   \
-			skip();                                       \
-		}                                                     \
+#define RIG_NEEDS_KERNEL(kernel)                                    \
+	do {                                                        \
+		(kernel) = rig_kernel();                            \
+		if (!(kernel)) {                                    \
+			print_message("%s\n", rig_why_no_kernel()); \
+			skip();                                     \
+		}                                                   \
 	} while (0)
 const char *rig_why_no_kernel(void);
 int rig_group_teardown(void **state);

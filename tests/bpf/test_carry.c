@@ -40,7 +40,8 @@ static void flow_is_whole(const struct rig *rig)
 static void sizes_of(int family)
 {
 	static const uint64_t sizes[][2] = {
-		{ 0, 0 }, { 1, 0 }, { 0, 1 }, { 16384, 1 }, { 1 << 20, 100 }, { 20 << 20, 30 << 20 },
+		{ 0, 0 },     { 1, 0 },		{ 0, 1 },
+		{ 16384, 1 }, { 1 << 20, 100 }, { 20 << 20, 30 << 20 },
 	};
 	struct weir_kernel *kernel;
 
@@ -366,8 +367,8 @@ static int flip_flow(void *arg)
 
 		peer->seed = flips->seed * 2 + (uint64_t)i;
 		peer->chunk = bulk ? 60000 : 1 + (uint32_t)(rig_random(&random) % 8000);
-		peer->send = bulk ? rig_random(&random) % (24 << 20) :
-				    100ull * (rig_random(&random) % (peer->chunk + 100u));
+		peer->send = bulk ? rig_random(&random) % (24 << 20)
+				  : 100ull * (rig_random(&random) % (peer->chunk + 100u));
 		peer->write_nap_us = bulk ? 0 : 1 + (unsigned)(rig_random(&random) % 800);
 		peer->read_nap_us = rig_random(&random) % 3 ? 0 : 300;
 	}
@@ -423,8 +424,7 @@ static void test_random_changes_of_path(void **state)
 		      flips.flows, flips.flips, flips.switches,
 		      (unsigned long long)counts.handed_over,
 		      (unsigned long long)counts.handed_back, (unsigned long long)counts.spills,
-		      (unsigned long long)counts.refused,
-		      (unsigned long long)flips.kernel_bytes);
+		      (unsigned long long)counts.refused, (unsigned long long)flips.kernel_bytes);
 	if (flips.error[0])
 		fail_msg("%s", flips.error);
 	assert_int_equal(flips.flows, FLIP_TOTAL);

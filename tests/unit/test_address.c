@@ -184,9 +184,9 @@ static void test_what_the_kernel_says(void **state)
 static void test_equality(void **state)
 {
 	static const char *const texts[] = {
-		"10.0.0.1:80",    "10.0.0.2:80",    "10.0.0.1:81",
-		"[::1]:80",       "[::2]:80",       "unix:/1234",
-		"unix:@1234",     "unix:/12345",    "unix:\x31\x32\x33\x34",
+		"10.0.0.1:80",	  "10.0.0.2:80",    "10.0.0.1:81",
+		"[::1]:80",	  "[::2]:80",	    "unix:/1234",
+		"unix:@1234",	  "unix:/12345",    "unix:\x31\x32\x33\x34",
 		"[fe80::1%1]:80", "[fe80::1%2]:80", "49.50.51.52:0",
 	};
 	struct weir_address none = { 0 };

@@ -73,7 +73,8 @@ static void socket_pair_tcp(int fds[2])
 	assert_true(fds[1] >= 0);
 	close(listener);
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), 0);
+		assert_int_equal(setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)),
+				 0);
 	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
 }
 
@@ -265,7 +266,7 @@ static void test_sizes(void **state)
 	};
 
 	(void)state;
-	EACH_VARIANT (v) {
+	EACH_VARIANT(v) {
 		for (size_t i = 0; i < WEIR_ARRAY_SIZE(sizes); i++) {
 			struct rig rig = { .client_fn = full_client,
 					   .origin_fn = full_origin,
@@ -326,7 +327,7 @@ static int half_origin(void *arg)
 static void test_half_close(void **state)
 {
 	(void)state;
-	EACH_VARIANT (v) {
+	EACH_VARIANT(v) {
 		struct rig rig = { .client_fn = half_client, .origin_fn = half_origin };
 
 		rig_run(&rig, v);
@@ -362,7 +363,7 @@ static int reset_origin(void *arg)
 static void test_reset_is_passed_on(void **state)
 {
 	(void)state;
-	EACH_VARIANT (v) {
+	EACH_VARIANT(v) {
 		struct rig rig = { .client_fn = reset_client, .origin_fn = reset_origin };
 
 		if (!v->tcp) /* a Unix socket knows no reset */
@@ -403,7 +404,7 @@ static int flood_then_reset(void *arg)
 static void test_reset_is_seen_while_blocked(void **state)
 {
 	(void)state;
-	EACH_VARIANT (v) {
+	EACH_VARIANT(v) {
 		struct rig rig = { .client_fn = flood_then_reset, .origin_fn = stuck_origin };
 
 		if (!v->tcp)
@@ -443,7 +444,7 @@ static int slow_origin(void *arg)
 static void test_slow_reader(void **state)
 {
 	(void)state;
-	EACH_VARIANT (v) {
+	EACH_VARIANT(v) {
 		struct rig rig = { .client_fn = full_client, .origin_fn = slow_origin };
 
 		rig.up = 30000000;
@@ -500,7 +501,7 @@ static int draining_origin(void *arg)
 static void test_idle(void **state)
 {
 	(void)state;
-	EACH_VARIANT (v) {
+	EACH_VARIANT(v) {
 		struct rig rig = { .client_fn = silent_client, .origin_fn = silent_origin };
 
 		rig.conf.idle_ms = 30;
@@ -513,7 +514,7 @@ static void test_idle(void **state)
 static void test_traffic_is_not_idle(void **state)
 {
 	(void)state;
-	EACH_VARIANT (v) {
+	EACH_VARIANT(v) {
 		struct rig rig = { .client_fn = talking_client, .origin_fn = draining_origin };
 
 		rig.conf.idle_ms = 100;
@@ -536,7 +537,7 @@ static int cancelling_client(void *arg)
 static void test_shutdown(void **state)
 {
 	(void)state;
-	EACH_VARIANT (v) {
+	EACH_VARIANT(v) {
 		struct rig rig = { .client_fn = cancelling_client, .origin_fn = silent_origin };
 
 		rig_run(&rig, v);
@@ -619,7 +620,7 @@ static int hooks_inspect(void *ctx, enum weir_way way, const void *data, size_t 
 static void test_inspect(void **state)
 {
 	(void)state;
-	EACH_VARIANT (v) {
+	EACH_VARIANT(v) {
 		struct hooks hooks = { .next_ns = 0 };
 		struct rig rig = { .client_fn = full_client, .origin_fn = full_origin };
 
@@ -661,7 +662,7 @@ static void hooks_paced(void *ctx, enum weir_way way, size_t bytes)
 static void test_pace(void **state)
 {
 	(void)state;
-	EACH_VARIANT (v) {
+	EACH_VARIANT(v) {
 		struct hooks hooks = { .next_ns = 0 };
 		struct rig rig = { .client_fn = full_client, .origin_fn = full_origin };
 

@@ -12,7 +12,7 @@
 #include "upstream/picker.h"
 
 #define ENTRIES_MAX 1000
-#define KEYS        20000
+#define KEYS	    20000
 
 struct fixture {
 	struct weir_picker picker;
@@ -26,7 +26,7 @@ struct fixture {
 static const enum weir_balance hashes[] = { WEIR_BALANCE_RING_HASH, WEIR_BALANCE_MAGLEV };
 static const enum weir_balance balances[] = {
 	WEIR_BALANCE_ROUND_ROBIN, WEIR_BALANCE_RANDOM, WEIR_BALANCE_LEAST_CONNECTIONS,
-	WEIR_BALANCE_RING_HASH,   WEIR_BALANCE_MAGLEV, WEIR_BALANCE_SOURCE_HASH,
+	WEIR_BALANCE_RING_HASH,	  WEIR_BALANCE_MAGLEV, WEIR_BALANCE_SOURCE_HASH,
 };
 
 static struct fixture *fixture_new(enum weir_balance balance, const unsigned *weights, size_t n)

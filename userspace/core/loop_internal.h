@@ -38,17 +38,17 @@ struct weir_task {
 	struct weir_list all_link;   /* loop->tasks */
 	struct weir_list scope_link; /* scope->members */
 	struct weir_loop *loop;
-	struct weir_scope *home;     /* spawned in; counts it */
-	struct weir_scope *scope;    /* innermost */
+	struct weir_scope *home;  /* spawned in; counts it */
+	struct weir_scope *scope; /* innermost */
 	struct context context;
 	struct stack *stack;
-	uv_timer_t *timer;	     /* made when first needed, kept with the stack */
+	uv_timer_t *timer; /* made when first needed, kept with the stack */
 	enum task_state state;
-	bool woken;		     /* a wake-up came while it was not parked */
-	bool firm;		     /* parked so that only a wake-up or its own deadline ends it */
-	int status;		     /* what park returns */
-	uint64_t deadline;	     /* of the present park; WEIR_NEVER */
-	uint64_t armed;		     /* when the timer will fire; WEIR_NEVER: not started */
+	bool woken;	   /* a wake-up came while it was not parked */
+	bool firm;	   /* parked so that only a wake-up or its own deadline ends it */
+	int status;	   /* what park returns */
+	uint64_t deadline; /* of the present park; WEIR_NEVER */
+	uint64_t armed;	   /* when the timer will fire; WEIR_NEVER: not started */
 	const char *name;
 	const char *what;
 	uint64_t since;

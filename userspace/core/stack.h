@@ -12,13 +12,13 @@
 #include <weir/list.h>
 
 struct stack_pool {
-	size_t bytes;		 /* address space of one stack, a multiple of the page size */
+	size_t bytes; /* address space of one stack, a multiple of the page size */
 	size_t page;
-	unsigned kept;		 /* free stacks that keep their memory */
+	unsigned kept; /* free stacks that keep their memory */
 	unsigned free_count;
-	struct weir_list free;	 /* struct stack, most recently used first */
-	struct weir_list slabs;	 /* struct slab */
-	char *fresh;		 /* next stack of the newest slab that was never used */
+	struct weir_list free;	/* struct stack, most recently used first */
+	struct weir_list slabs; /* struct slab */
+	char *fresh;		/* next stack of the newest slab that was never used */
 	unsigned fresh_count;
 };
 

@@ -39,8 +39,7 @@ static int waiter_wait(struct weir_list *list, const char *what, uint64_t deadli
 
 void weir_semaphore_init(struct weir_semaphore *semaphore, uint64_t available, unsigned max_waiting)
 {
-	*semaphore =
-		(struct weir_semaphore){ .available = available, .max_waiting = max_waiting };
+	*semaphore = (struct weir_semaphore){ .available = available, .max_waiting = max_waiting };
 	weir_list_init(&semaphore->waiters);
 }
 

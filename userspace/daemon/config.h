@@ -181,7 +181,7 @@ struct weir_config {
 /* What is wrong, in the order of the files. Zero it first; free it with _fini(). */
 struct weir_config_mistakes {
 	struct weir_error *list;
-	size_t n;        /* of the list; at most WEIR_CONFIG_MISTAKES_MAX */
+	size_t n;	 /* of the list; at most WEIR_CONFIG_MISTAKES_MAX */
 	size_t left_off; /* found beyond that */
 };
 
@@ -190,8 +190,8 @@ struct weir_config_mistakes {
 void weir_config_mistakes_fini(struct weir_config_mistakes *mistakes);
 
 /* Reads the file at PATH and what it includes. NULL with at least one mistake. */
-struct weir_config *weir_config_load(const char *path,
-				     struct weir_config_mistakes *mistakes) WEIR_MUST_CHECK;
+struct weir_config *weir_config_load(const char *path, struct weir_config_mistakes *mistakes)
+	WEIR_MUST_CHECK;
 /* Reads SIZE bytes of TEXT, which are called NAME in messages. Touches no file and no network;
  * `include` is a mistake. */
 struct weir_config *weir_config_parse(const char *text, size_t size, const char *name,

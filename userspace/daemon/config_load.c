@@ -26,7 +26,7 @@
 struct loader {
 	struct weir_arena arena; /* trees, file names */
 	struct weir_config_mistakes *mistakes;
-	struct config_node *root;         /* the joined tree */
+	struct config_node *root;	  /* the joined tree */
 	const char *names[INCLUDE_DEPTH]; /* real paths of the files being read */
 	unsigned n_files;
 };

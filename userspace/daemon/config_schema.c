@@ -28,7 +28,7 @@
 	}
 
 /* No connection, queue or name outgrows these; they catch slips of the finger. */
-#define DAYS(n)      ((uint64_t)(n)*86400000)
+#define DAYS(n)	     ((uint64_t)(n)*86400000)
 #define CONNECTIONS  UINT64_C(100000000)
 #define BACKLOG_MAX  1048576
 #define WORKERS_MAX  1024

@@ -13,24 +13,24 @@
 #include <weir/base.h>
 
 enum config_type {
-	CONFIG_NAME,     /* of a thing of ours: letters, digits, "_", "-", "."; -> char * */
-	CONFIG_TEXT,     /* any text that is not empty -> char * */
-	CONFIG_FILE,     /* path -> char * */
-	CONFIG_ADDRESS,  /* weir_address_parse() -> char * */
-	CONFIG_TARGET,   /* weir_target_parse() -> char * */
-	CONFIG_SOURCE,   /* weir_config_source() -> char * */
-	CONFIG_COUNT,    /* whole number, or one of words -> unsigned */
-	CONFIG_NUMBER,   /* -> double */
-	CONFIG_BOOL,     /* -> bool */
+	CONFIG_NAME,	 /* of a thing of ours: letters, digits, "_", "-", "."; -> char * */
+	CONFIG_TEXT,	 /* any text that is not empty -> char * */
+	CONFIG_FILE,	 /* path -> char * */
+	CONFIG_ADDRESS,	 /* weir_address_parse() -> char * */
+	CONFIG_TARGET,	 /* weir_target_parse() -> char * */
+	CONFIG_SOURCE,	 /* weir_config_source() -> char * */
+	CONFIG_COUNT,	 /* whole number, or one of words -> unsigned */
+	CONFIG_NUMBER,	 /* -> double */
+	CONFIG_BOOL,	 /* -> bool */
 	CONFIG_DURATION, /* -> unsigned milliseconds */
-	CONFIG_SECONDS,  /* a duration of whole seconds -> unsigned seconds */
-	CONFIG_SIZE,     /* -> unsigned bytes */
-	CONFIG_PERCENT,  /* -> unsigned */
-	CONFIG_WORD,     /* one of words -> its value, unsigned or enum */
-	CONFIG_WORDS,    /* list of words -> their values, or-ed: unsigned */
-	CONFIG_EMPTY,    /* {} -> bool, true when there */
-	CONFIG_MAP,      /* table -> struct, inline */
-	CONFIG_LIST,     /* of item -> pointer and count */
+	CONFIG_SECONDS,	 /* a duration of whole seconds -> unsigned seconds */
+	CONFIG_SIZE,	 /* -> unsigned bytes */
+	CONFIG_PERCENT,	 /* -> unsigned */
+	CONFIG_WORD,	 /* one of words -> its value, unsigned or enum */
+	CONFIG_WORDS,	 /* list of words -> their values, or-ed: unsigned */
+	CONFIG_EMPTY,	 /* {} -> bool, true when there */
+	CONFIG_MAP,	 /* table -> struct, inline */
+	CONFIG_LIST,	 /* of item -> pointer and count */
 };
 
 struct config_word {
@@ -42,16 +42,16 @@ struct config_key {
 	const char *name;
 	enum config_type type;
 	bool required;
-	bool filled;           /* when absent, the fallback is stored (a map is as if empty) */
+	bool filled;	       /* when absent, the fallback is stored (a map is as if empty) */
 	uint32_t offset;       /* of the member */
-	uint32_t size;         /* of the member; of a list: of one element */
+	uint32_t size;	       /* of the member; of a list: of one element */
 	uint32_t count_offset; /* of a list */
 	uint64_t min, max;     /* of numbers, after conversion; max 0: as the member allows */
 	const struct config_word *words;
 	size_t n_words;
 	const struct config_table *table; /* of a map, or of the maps in a list */
-	enum config_type item;            /* of a list without table */
-	const char *fallback;             /* the default, for people; NULL: there is none */
+	enum config_type item;		  /* of a list without table */
+	const char *fallback;		  /* the default, for people; NULL: there is none */
 	const char *doc;
 };
 
@@ -59,10 +59,10 @@ struct config_table {
 	const char *noun; /* "a listener": for messages */
 	const struct config_key *keys;
 	size_t n;
-	uint32_t size;         /* of the struct */
-	bool has_place;        /* starts with a struct weir_config_place */
+	uint32_t size;	       /* of the struct */
+	bool has_place;	       /* starts with a struct weir_config_place */
 	const char *shorthand; /* a scalar instead of the mapping is the value of this key */
-	bool one_of;           /* exactly one key; its index goes to the member "(type)" */
+	bool one_of;	       /* exactly one key; its index goes to the member "(type)" */
 	uint32_t type_offset;
 };
 

@@ -17,9 +17,9 @@
 
 #include "net/hash.h"
 
-#define UNIX_PREFIX      "unix:"
+#define UNIX_PREFIX	 "unix:"
 #define UNIX_PATH_OFFSET offsetof(struct sockaddr_un, sun_path)
-#define UNIX_PATH_MAX    sizeof(((struct sockaddr_un *)0)->sun_path)
+#define UNIX_PATH_MAX	 sizeof(((struct sockaddr_un *)0)->sun_path)
 
 _Static_assert(WEIR_ADDRESS_TEXT >= sizeof(UNIX_PREFIX) + UNIX_PATH_MAX,
 	       "the longest text form fits");

@@ -64,8 +64,9 @@ static void bridge_allow_paths(struct weir_bridge *bridge)
 	const struct weir_bridge_conf *conf = bridge->conf;
 	const char *why = NULL;
 
-	bridge->allowed = conf->paths ? conf->paths :
-					WEIR_PATH_BIT(WEIR_PATH_COPY) | WEIR_PATH_BIT(WEIR_PATH_SPLICE);
+	bridge->allowed = conf->paths
+				  ? conf->paths
+				  : WEIR_PATH_BIT(WEIR_PATH_COPY) | WEIR_PATH_BIT(WEIR_PATH_SPLICE);
 	if (conf->pace)
 		bridge_forbid(bridge, WEIR_PATH_SOCKMAP, "the bandwidth is limited");
 	if (!conf->offload)

@@ -56,8 +56,7 @@ void weir_flow_each(struct weir_loop *loop, void (*fn)(void *ctx, struct weir_br
 	if (!list)
 		return;
 	for (struct weir_list *link = list->next; link != list; link = link->next) {
-		struct weir_bridge *flow =
-			weir_container_of(link, struct weir_bridge, flow_link);
+		struct weir_bridge *flow = weir_container_of(link, struct weir_bridge, flow_link);
 
 		flow_refresh(flow);
 		fn(ctx, flow);

@@ -16,7 +16,7 @@
 
 #include <weir/log.h>
 
-#define ACCEPT_BATCH	64	  /* before connections get their turn */
+#define ACCEPT_BATCH	64	     /* before connections get their turn */
 #define ACCEPT_PAUSE_NS 100000000ull /* after EMFILE and the like */
 
 struct weir_listener {
@@ -24,7 +24,7 @@ struct weir_listener {
 	struct weir_listener_stats stats;
 	struct weir_scope *scope; /* borrowed */
 	struct weir_watch watch;
-	struct weir_task *task;	  /* the one that accepts; NULL once it has ended */
+	struct weir_task *task; /* the one that accepts; NULL once it has ended */
 	bool stopped;
 	bool is_unix;
 	unsigned references;

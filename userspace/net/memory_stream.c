@@ -14,7 +14,7 @@
 struct memory_end {
 	struct weir_stream stream;
 	struct weir_watch watch;
-	struct weir_buffer in; /* what this end has yet to read */
+	struct weir_buffer in;	 /* what this end has yet to read */
 	struct memory_end *peer; /* NULL once closed */
 	size_t capacity;
 	bool in_ended; /* the peer writes no more */

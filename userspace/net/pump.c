@@ -150,8 +150,8 @@ static ssize_t pump_write(struct pump *pump, const char *data, size_t size)
 
 static int pump_flush_rest(struct pump *pump)
 {
-	ssize_t sent = pump_write(pump, weir_buffer_head(&pump->rest),
-				  weir_buffer_size(&pump->rest));
+	ssize_t sent =
+		pump_write(pump, weir_buffer_head(&pump->rest), weir_buffer_size(&pump->rest));
 
 	if (sent < 0)
 		return (int)sent;

@@ -44,8 +44,8 @@ static ssize_t socket_recv(int fd, const struct iovec *iov, int n, int flags)
 	ssize_t got;
 
 	do {
-		got = n == 1 ? recv(fd, iov->iov_base, iov->iov_len, flags) :
-			       recvmsg(fd, &msg, flags);
+		got = n == 1 ? recv(fd, iov->iov_base, iov->iov_len, flags)
+			     : recvmsg(fd, &msg, flags);
 	} while (got < 0 && errno == EINTR);
 	return got < 0 ? -errno : got;
 }
@@ -85,8 +85,8 @@ static ssize_t socket_writev(struct weir_stream *stream, const struct iovec *iov
 	ssize_t sent;
 
 	do {
-		sent = n == 1 ? send(s->watch.fd, iov->iov_base, iov->iov_len, flags) :
-				sendmsg(s->watch.fd, &msg, flags);
+		sent = n == 1 ? send(s->watch.fd, iov->iov_base, iov->iov_len, flags)
+			      : sendmsg(s->watch.fd, &msg, flags);
 	} while (sent < 0 && errno == EINTR);
 	if (sent >= 0) {
 		stream->bytes_written += (uint64_t)sent;
@@ -138,13 +138,9 @@ static int socket_raw_fd(struct weir_stream *stream, const char **why)
 	return socket_of(stream)->watch.fd;
 }
 
-#define SOCKET_OPS                            \
-	.readv = socket_readv,                \
-	.writev = socket_writev,              \
-	.shutdown = socket_shutdown,          \
-	.abort = socket_abort,                \
-	.close = socket_close,                \
-	.subscribe = socket_subscribe,        \
+#define SOCKET_OPS                                                                   \
+	.readv = socket_readv, .writev = socket_writev, .shutdown = socket_shutdown, \
+	.abort = socket_abort, .close = socket_close, .subscribe = socket_subscribe, \
 	.raw_fd = socket_raw_fd
 
 static const struct weir_stream_ops tcp_ops = { .name = "tcp", SOCKET_OPS };

@@ -127,13 +127,13 @@ static int attempt(const struct tcp_connector *tcp, const struct weir_address *t
 struct race {
 	const struct tcp_connector *tcp;
 	const struct weir_resolved *resolved;
-	struct weir_scope scope;   /* of the attempts */
+	struct weir_scope scope; /* of the attempts */
 	struct weir_task *referee;
 	struct weir_stream *winner;
-	size_t next;		   /* address to try next */
+	size_t next; /* address to try next */
 	unsigned running;
 	unsigned failed;
-	int status;		   /* of the last attempt that failed */
+	int status; /* of the last attempt that failed */
 };
 
 static int race_attempt(void *arg)

@@ -15,7 +15,7 @@
 
 #include "offload/gauge.h"
 
-#define GAUGE_TRIES 8
+#define GAUGE_TRIES	  8
 #define STATE_ESTABLISHED 1 /* enum of the kernel's net/tcp_states.h, part of TCP_INFO's ABI */
 #define STATE_FIN_WAIT1	  4
 #define STATE_FIN_WAIT2	  5
@@ -95,7 +95,8 @@ int gauge_consumed(int fd, uint64_t *bytes)
 			return status;
 		if (ioctl(fd, SIOCINQ, &after))
 			return -errno;
-		*bytes = info.tcpi_bytes_received - (uint64_t)before - (info_has_fin(&info) ? 1 : 0);
+		*bytes =
+			info.tcpi_bytes_received - (uint64_t)before - (info_has_fin(&info) ? 1 : 0);
 		if (before == after)
 			return 0;
 	}

@@ -22,11 +22,11 @@ struct lane;
 struct weir_kernel {
 	struct verdict_bpf *verdict;
 	struct hold_bpf *hold;
-	int socks;     /* descriptors of maps: borrowed from the skeleton */
+	int socks; /* descriptors of maps: borrowed from the skeleton */
 	int flows;
 	int stats;
 	int events;
-	int hold_prog; /* -1: flows cannot be handed back */
+	int hold_prog;		 /* -1: flows cannot be handed back */
 	struct weir_slot *slots; /* mapped */
 	struct weir_meta *meta;	 /* mapped */
 	size_t slots_bytes;
@@ -37,8 +37,8 @@ struct weir_kernel {
 	_Atomic uint32_t cursor; /* where the next free slot is looked for */
 	_Atomic uint32_t taken;	 /* slots in use by this process */
 	bool usable;
-	bool fresh;   /* the maps were made by this process */
-	bool no_ipv6; /* IPv6 sockets stay with userspace */
+	bool fresh;    /* the maps were made by this process */
+	bool no_ipv6;  /* IPv6 sockets stay with userspace */
 	char pin[256]; /* "" when not pinned */
 	char why[192]; /* why not usable */
 	struct weir_probe_result results[KERNEL_RESULTS];
@@ -68,9 +68,11 @@ int ring_take(struct weir_kernel *kernel, int *fd);
 void ring_put(struct weir_kernel *kernel, int index);
 
 /* probe.c */
-__attribute__((format(printf, 5, 6))) void
-kernel_result(struct weir_kernel *kernel, const char *name, enum weir_probe_status status,
-	      const char *disables, const char *format, ...);
+__attribute__((format(printf, 5, 6))) void kernel_result(struct weir_kernel *kernel,
+							 const char *name,
+							 enum weir_probe_status status,
+							 const char *disables, const char *format,
+							 ...);
 /* What this machine has, before anything is loaded. 0, or -EPERM and the like. */
 int probe_machine(struct weir_kernel *kernel);
 

@@ -76,8 +76,7 @@ static int load_memory(struct weir_kernel *kernel)
 	const struct verdict_bpf *verdict = kernel->verdict;
 
 	kernel->slots_bytes = page_round(kernel->n_slots * sizeof(struct weir_slot));
-	kernel->slots =
-		load_map_memory(bpf_map__fd(verdict->maps.weir_slots), kernel->slots_bytes);
+	kernel->slots = load_map_memory(bpf_map__fd(verdict->maps.weir_slots), kernel->slots_bytes);
 	kernel->meta = load_map_memory(bpf_map__fd(verdict->maps.weir_meta),
 				       page_round(sizeof(struct weir_meta)));
 	kernel->lanes = calloc(kernel->n_slots, sizeof(kernel->lanes[0]));

@@ -23,7 +23,7 @@
 #include "verdict.skel.h"
 #include "offload/kernel.h"
 
-const char *const pin_names[] = { "weir_meta",  "weir_flows",  "weir_slots", "weir_stats",
+const char *const pin_names[] = { "weir_meta",	"weir_flows",  "weir_slots", "weir_stats",
 				  "weir_socks", "weir_events", NULL };
 
 char *pin_path(char *path, const char *folder, const char *map)
@@ -126,8 +126,8 @@ int pin_reuse(struct weir_kernel *kernel, const char *folder)
 	if (status) {
 		kernel_result(kernel, "pin", WEIR_PROBE_FAILED, "tools when the daemon is down",
 			      status == -EMEDIUMTYPE ? "%s is not on a bpffs (mount -t bpf bpf "
-						       "/sys/fs/bpf)" :
-						       "%s: %s",
+						       "/sys/fs/bpf)"
+						     : "%s: %s",
 			      folder, weir_strerror(status));
 		return -EMEDIUMTYPE;
 	}

@@ -107,8 +107,8 @@ int weir_pinned_each_flow(const char *pin,
 	return 0;
 }
 
-int weir_pinned_each_stat(const char *pin,
-			  void (*fn)(void *ctx, const char *name, uint64_t value), void *ctx)
+int weir_pinned_each_stat(const char *pin, void (*fn)(void *ctx, const char *name, uint64_t value),
+			  void *ctx)
 {
 	int fd, status = pinned_check(pin);
 
@@ -201,8 +201,8 @@ static int map_show(const char *pin, const char *name,
 	return status;
 }
 
-int weir_pinned_each_map(const char *pin,
-			 void (*fn)(void *ctx, const struct weir_pinned_map *map), void *ctx)
+int weir_pinned_each_map(const char *pin, void (*fn)(void *ctx, const struct weir_pinned_map *map),
+			 void *ctx)
 {
 	int status = pinned_check(pin);
 

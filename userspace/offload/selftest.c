@@ -63,8 +63,8 @@ static int rig_fail_errno(struct rig *rig, const char *what)
 static int rig_connect(const struct rig *rig, int *far, int *near)
 {
 	struct sockaddr_storage address = { .ss_family = (sa_family_t)rig->family };
-	socklen_t size = rig->family == AF_INET6 ? sizeof(struct sockaddr_in6) :
-						   sizeof(struct sockaddr_in);
+	socklen_t size = rig->family == AF_INET6 ? sizeof(struct sockaddr_in6)
+						 : sizeof(struct sockaddr_in);
 	int listener = socket(rig->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int status = -1;
 
@@ -356,7 +356,9 @@ static int test_splice(struct rig *rig)
 		return rig_fail_errno(rig, "pipe");
 	n = splice(rig->fd[FRONT], NULL, pipes[1], NULL, 4, SPLICE_F_NONBLOCK);
 	snprintf(rig->reason, sizeof(rig->reason), "splice(2) on a mapped socket: %s",
-		 n == 4 ? "works" : n < 0 ? weir_strerror(-errno) : "no data");
+		 n == 4	 ? "works"
+		 : n < 0 ? weir_strerror(-errno)
+			 : "no data");
 	close(pipes[0]);
 	close(pipes[1]);
 	return 0;
@@ -400,8 +402,7 @@ static int selftest_one(struct weir_kernel *kernel, const struct selftest *test)
 	rig_close(&rig);
 	kernel_result(kernel, test->name,
 		      status ? (test->disables ? WEIR_PROBE_FAILED : WEIR_PROBE_INFO) : good,
-		      test->disables, "%s",
-		      rig.reason[0] ? rig.reason : test->proves);
+		      test->disables, "%s", rig.reason[0] ? rig.reason : test->proves);
 	if (!status || !test->disables)
 		return 0;
 	if (test->run == test_leave)

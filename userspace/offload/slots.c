@@ -113,8 +113,7 @@ int ring_take(struct weir_kernel *kernel, int *fd)
 	uint32_t index = 0;
 	int status;
 
-	while (index < WEIR_RINGS &&
-	       !owner_swap(&kernel->meta->rings[index].owner, 0, kernel->pid))
+	while (index < WEIR_RINGS && !owner_swap(&kernel->meta->rings[index].owner, 0, kernel->pid))
 		index++;
 	if (index == WEIR_RINGS)
 		return -ENOSPC;

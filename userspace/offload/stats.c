@@ -12,18 +12,32 @@
 #include "offload/kernel.h"
 #include "offload/stats.h"
 
-#define STAT(name) { #name, offsetof(struct weir_stats, name) / sizeof(uint64_t) }
+#define STAT(name)                                                          \
+	{                                                                   \
+#name, offsetof(struct weir_stats, name) / sizeof(uint64_t) \
+	}
 
 static const struct {
 	const char *name;
 	size_t index;
 } stats[] = {
-	STAT(redirected_segments), STAT(redirected_bytes), STAT(passed_segments),
-	STAT(passed_bytes),	   STAT(trimmed_segments), STAT(trimmed_bytes),
-	STAT(spill_inflight),	   STAT(spill_sndbuf),	   STAT(pass_shut),
-	STAT(pass_foreign),	   STAT(pass_peer_gone),   STAT(pass_gap),
-	STAT(drop_fin),		   STAT(drop_stale),	   STAT(drop_untrimmed),
-	STAT(events),		   STAT(events_lost),
+	STAT(redirected_segments),
+	STAT(redirected_bytes),
+	STAT(passed_segments),
+	STAT(passed_bytes),
+	STAT(trimmed_segments),
+	STAT(trimmed_bytes),
+	STAT(spill_inflight),
+	STAT(spill_sndbuf),
+	STAT(pass_shut),
+	STAT(pass_foreign),
+	STAT(pass_peer_gone),
+	STAT(pass_gap),
+	STAT(drop_fin),
+	STAT(drop_stale),
+	STAT(drop_untrimmed),
+	STAT(events),
+	STAT(events_lost),
 };
 
 int stats_each(int fd, void (*fn)(void *ctx, const char *name, uint64_t value), void *ctx)

@@ -23,16 +23,26 @@ struct known_bug {
 };
 
 static const struct known_bug bugs[] = {
-	{ "sockmap batch of 2023 (6df7f76, e5c6de5, 9b7177b)", "lost FIN, stalls",
-	  "the self-tests cover it", { { 6, 4, 0 } } },
-	{ "CVE-2025-38154", "use after free in the backlog worker", "update the kernel",
+	{ "sockmap batch of 2023 (6df7f76, e5c6de5, 9b7177b)",
+	  "lost FIN, stalls",
+	  "the self-tests cover it",
+	  { { 6, 4, 0 } } },
+	{ "CVE-2025-38154",
+	  "use after free in the backlog worker",
+	  "update the kernel",
 	  { { 6, 1, 142 }, { 6, 6, 94 }, { 6, 12, 34 }, { 6, 15, 3 } } },
-	{ "CVE-2026-68284", "use after free with cork", "no sk_msg program here",
+	{ "CVE-2026-68284",
+	  "use after free with cork",
+	  "no sk_msg program here",
 	  { { 6, 1, 183 }, { 6, 6, 148 }, { 6, 12, 101 }, { 6, 18, 42 }, { 7, 1, 6 } } },
-	{ "CVE-2026-74589", "use after free with apply_bytes", "no sk_msg program here",
+	{ "CVE-2026-74589",
+	  "use after free with apply_bytes",
+	  "no sk_msg program here",
 	  { { 6, 1, 183 }, { 6, 6, 152 }, { 6, 12, 104 }, { 6, 18, 45 }, { 7, 1, 9 } } },
-	{ "CVE-2026-64025", "use after free when TLS follows sockmap",
-	  "never both on one socket here", { { 6, 6, 142 }, { 6, 12, 92 }, { 6, 18, 34 } } },
+	{ "CVE-2026-64025",
+	  "use after free when TLS follows sockmap",
+	  "never both on one socket here",
+	  { { 6, 6, 142 }, { 6, 12, 92 }, { 6, 18, 34 } } },
 };
 
 static int release_compare(const struct release *a, const struct release *b)

@@ -9,7 +9,7 @@
 #include "picker.h"
 
 #define CHANCES 8   /* draws before going along */
-#define PROBES  256 /* places of a table that a key looks at before going along */
+#define PROBES	256 /* places of a table that a key looks at before going along */
 
 static uint64_t entry_share(const struct weir_picker_entry *entry)
 {

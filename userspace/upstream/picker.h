@@ -21,23 +21,23 @@
 #define WEIR_PICKER_WEIGHT_MAX 1000000
 
 struct weir_picker_entry {
-	uint32_t weight;                /* 0: may not be used */
-	uint32_t ramp_percent;          /* 1 ... 100: of the weight, during slow start */
-	uint64_t identity;              /* as in its table */
+	uint32_t weight;		/* 0: may not be used */
+	uint32_t ramp_percent;		/* 1 ... 100: of the weight, during slow start */
+	uint64_t identity;		/* as in its table */
 	const _Atomic uint64_t *active; /* connections now */
-	int64_t current;                /* private: of round robin */
-	uint64_t skipped;               /* private: in which round */
+	int64_t current;		/* private: of round robin */
+	uint64_t skipped;		/* private: in which round */
 };
 
 struct weir_picker {
 	enum weir_balance balance;
 	struct weir_picker_entry *entries; /* borrowed, as everything here */
-	uint64_t *ends;                    /* room for N: running sums of the shares */
+	uint64_t *ends;			   /* room for N: running sums of the shares */
 	size_t n;
-	const struct weir_ring *ring;     /* with ring hash */
+	const struct weir_ring *ring;	  /* with ring hash */
 	const struct weir_maglev *maglev; /* with maglev */
-	size_t usable;                    /* entries with a weight; by weir_picker_refresh() */
-	uint64_t round;                   /* private */
+	size_t usable;			  /* entries with a weight; by weir_picker_refresh() */
+	uint64_t round;			  /* private */
 };
 
 /* To be called after weights or ramps have changed. Round robin goes on where it was. */

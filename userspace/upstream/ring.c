@@ -11,7 +11,7 @@
 #include "table.h"
 
 #define POINTS_PER_MEMBER 2048
-#define POINTS_MAX        131072
+#define POINTS_MAX	  131072
 
 static int point_compare(const void *left, const void *right)
 {

@@ -45,7 +45,7 @@ struct weir_maglev {
 #define WEIR_MAGLEV_MEMBERS_MAX 65535
 
 /* NULL when memory is out. 1 <= N <= WEIR_MAGLEV_MEMBERS_MAX. Freed by free(). */
-struct weir_maglev *weir_maglev_new(const struct weir_table_member *members,
-				    size_t n) WEIR_MUST_CHECK;
+struct weir_maglev *weir_maglev_new(const struct weir_table_member *members, size_t n)
+	WEIR_MUST_CHECK;
 
 #endif

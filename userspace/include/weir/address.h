@@ -27,7 +27,7 @@ struct weir_address {
 };
 
 #define WEIR_ADDRESS_TEXT 128 /* enough for every text form, the terminator included */
-#define WEIR_HOST_MAX 253     /* RFC 1035 section 2.3.4, without the root dot */
+#define WEIR_HOST_MAX	  253 /* RFC 1035 section 2.3.4, without the root dot */
 
 /* Reads a numeric address. 0; -EINVAL when TEXT is none (a host name is none);
  * -ENAMETOOLONG for a too long Unix path. After an error ADDRESS is none (size 0). */
@@ -53,10 +53,10 @@ bool weir_address_is_unix(const struct weir_address *address);
 void weir_address_set(struct weir_address *address, const struct sockaddr *sa, socklen_t size);
 
 struct weir_target {
-	struct weir_address address;	/* size 0 while only the name is known */
-	char host[WEIR_HOST_MAX + 1];	/* name without port, "" for a numeric target */
-	uint16_t port;			/* with a name, host byte order */
-	bool is_service;		/* "srv:_name._tcp.example": look up SRV */
+	struct weir_address address;  /* size 0 while only the name is known */
+	char host[WEIR_HOST_MAX + 1]; /* name without port, "" for a numeric target */
+	uint16_t port;		      /* with a name, host byte order */
+	bool is_service;	      /* "srv:_name._tcp.example": look up SRV */
 };
 
 /* Reads an address, "name:port", or "srv:_service._tcp.name". 0 or -EINVAL. */

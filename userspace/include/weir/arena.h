@@ -36,8 +36,8 @@ void *weir_arena_zalloc(struct weir_arena *arena, size_t size) WEIR_MUST_CHECK;
 void *weir_arena_memdup(struct weir_arena *arena, const void *data, size_t size) WEIR_MUST_CHECK;
 char *weir_arena_strdup(struct weir_arena *arena, const char *text) WEIR_MUST_CHECK;
 char *weir_arena_strndup(struct weir_arena *arena, const char *text, size_t size) WEIR_MUST_CHECK;
-char *weir_arena_printf(struct weir_arena *arena, const char *format, ...)
-	WEIR_PRINTF(2, 3) WEIR_MUST_CHECK;
+char *weir_arena_printf(struct weir_arena *arena, const char *format, ...) WEIR_PRINTF(2, 3)
+	WEIR_MUST_CHECK;
 char *weir_arena_vprintf(struct weir_arena *arena, const char *format, va_list args)
 	WEIR_PRINTF(2, 0) WEIR_MUST_CHECK;
 

@@ -15,7 +15,7 @@
 
 /* The object of TYPE whose MEMBER lies at PTR. */
 #define weir_container_of(ptr, type, member) \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+	((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define WEIR_ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

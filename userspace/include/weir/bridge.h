@@ -20,16 +20,16 @@ struct weir_bridge;
 struct weir_offload;
 
 enum weir_end {
-	WEIR_END_NONE,		  /* still going */
-	WEIR_END_CLIENT,	  /* both sides are done; the client closed first */
-	WEIR_END_UPSTREAM,	  /* both sides are done; the upstream closed first */
-	WEIR_END_CLIENT_RESET,	  /* the client's connection broke */
-	WEIR_END_UPSTREAM_RESET,  /* the upstream's connection broke */
-	WEIR_END_IDLE,		  /* nothing moved for the idle timeout */
-	WEIR_END_LIFETIME,	  /* the lifetime or the scope's deadline was over */
-	WEIR_END_SHUTDOWN,	  /* the scope was cancelled: the process stops */
-	WEIR_END_ADMIN,		  /* an operator ended it */
-	WEIR_END_ERROR,		  /* something else; see status */
+	WEIR_END_NONE,		 /* still going */
+	WEIR_END_CLIENT,	 /* both sides are done; the client closed first */
+	WEIR_END_UPSTREAM,	 /* both sides are done; the upstream closed first */
+	WEIR_END_CLIENT_RESET,	 /* the client's connection broke */
+	WEIR_END_UPSTREAM_RESET, /* the upstream's connection broke */
+	WEIR_END_IDLE,		 /* nothing moved for the idle timeout */
+	WEIR_END_LIFETIME,	 /* the lifetime or the scope's deadline was over */
+	WEIR_END_SHUTDOWN,	 /* the scope was cancelled: the process stops */
+	WEIR_END_ADMIN,		 /* an operator ended it */
+	WEIR_END_ERROR,		 /* something else; see status */
 	WEIR_END_COUNT,
 };
 
@@ -41,10 +41,10 @@ enum weir_way { WEIR_UP, WEIR_DOWN };
 
 /* What one direction has done; all paths count into it. */
 struct weir_bridge_way {
-	uint64_t bytes;		 /* delivered to the destination's socket */
+	uint64_t bytes; /* delivered to the destination's socket */
 	uint64_t bytes_path[WEIR_PATH_COUNT];
-	bool ended;		 /* the source's end was seen */
-	bool done;		 /* and passed on to the destination */
+	bool ended; /* the source's end was seen */
+	bool done;  /* and passed on to the destination */
 };
 
 /*
@@ -70,12 +70,12 @@ struct weir_offload {
 };
 
 struct weir_bridge_conf {
-	uint64_t idle_ms;     /* 0: no idle timeout */
-	uint64_t lifetime_ms; /* 0: unlimited */
-	unsigned paths;	      /* set of WEIR_PATH_BIT(); 0: copy and splice */
-	bool adaptive;	      /* false: the best allowed path at once, for good */
+	uint64_t idle_ms;			/* 0: no idle timeout */
+	uint64_t lifetime_ms;			/* 0: unlimited */
+	unsigned paths;				/* set of WEIR_PATH_BIT(); 0: copy and splice */
+	bool adaptive;				/* false: the best allowed path at once, for good */
 	struct weir_path_thresholds thresholds; /* complete: weir_path_thresholds_complete() */
-	struct weir_offload *offload; /* borrowed; NULL: none on this loop */
+	struct weir_offload *offload;		/* borrowed; NULL: none on this loop */
 	/* Called for every piece that crosses, in order, before it is written; makes copy the
 	 * only path. Must not park. Non-zero ends the bridge with that status. */
 	int (*inspect)(void *ctx, enum weir_way way, const void *data, size_t size);
@@ -90,15 +90,15 @@ struct weir_bridge_conf {
 
 struct weir_bridge {
 	const struct weir_bridge_conf *conf; /* borrowed */
-	struct weir_stream *stream[2]; /* [0] the client's, [1] the upstream's; borrowed */
+	struct weir_stream *stream[2];	     /* [0] the client's, [1] the upstream's; borrowed */
 	struct weir_bridge_way way[2]; /* indexed by enum weir_way; the source is stream[way] */
 	enum weir_path path;	       /* now */
 	const char *why;	       /* why not a better path; static memory */
 	enum weir_end end;
-	int status;		       /* 0, or what broke it */
+	int status; /* 0, or what broke it */
 	uint64_t started_ns;
-	uint64_t active_ns;	       /* when a byte last moved */
-	unsigned switches;	       /* of the path */
+	uint64_t active_ns; /* when a byte last moved */
+	unsigned switches;  /* of the path */
 
 	/* For the operator; filled by the caller before weir_bridge_run(), borrowed, may be 0. */
 	uint64_t id;
@@ -108,23 +108,23 @@ struct weir_bridge {
 
 	/* What an operator asked for: see weir_flow_set_path(), weir_flow_close(). The offload
 	 * room hands back (returns 0) when asked_path is set, and ends when asked_close is. */
-	int asked_path;	   /* -1: nothing; WEIR_PATH_COUNT: choose by behaviour; else the path */
+	int asked_path; /* -1: nothing; WEIR_PATH_COUNT: choose by behaviour; else the path */
 	bool asked_close;
 
 	/* What behaviour has been seen: for weir_path_decide(). Private. */
-	unsigned allowed;	    /* paths that work for this flow */
-	const char *forbidden;	    /* why a path that was configured does not; NULL: all do */
-	int pinned;		    /* a path, or WEIR_PATH_COUNT: by behaviour */
-	enum weir_way first_ended;  /* whose source ended first */
+	unsigned allowed;	   /* paths that work for this flow */
+	const char *forbidden;	   /* why a path that was configured does not; NULL: all do */
+	int pinned;		   /* a path, or WEIR_PATH_COUNT: by behaviour */
+	enum weir_way first_ended; /* whose source ended first */
 	struct weir_path_sample sample;
-	enum weir_way last_way;	    /* of the last message */
+	enum weir_way last_way; /* of the last message */
 	uint64_t penalty_until_ns;
-	uint64_t carried_ns;	    /* when the kernel last took over */
+	uint64_t carried_ns; /* when the kernel last took over */
 	unsigned penalties;
 
-	struct weir_task *task;	   /* the task in weir_bridge_run(); offload parks it */
+	struct weir_task *task;	    /* the task in weir_bridge_run(); offload parks it */
 	struct weir_list flow_link; /* private */
-	void *offload_data;	   /* the offload room's own */
+	void *offload_data;	    /* the offload room's own */
 };
 
 void weir_bridge_init(struct weir_bridge *bridge, const struct weir_bridge_conf *conf,

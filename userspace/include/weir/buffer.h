@@ -47,7 +47,7 @@ void weir_buffer_consume(struct weir_buffer *buffer, size_t size);
 void weir_buffer_clear(struct weir_buffer *buffer);
 /* Copies bytes to the tail. 0 or -ENOMEM. */
 int weir_buffer_append(struct weir_buffer *buffer, const void *data, size_t size) WEIR_MUST_CHECK;
-int weir_buffer_printf(struct weir_buffer *buffer, const char *format, ...)
-	WEIR_PRINTF(2, 3) WEIR_MUST_CHECK;
+int weir_buffer_printf(struct weir_buffer *buffer, const char *format, ...) WEIR_PRINTF(2, 3)
+	WEIR_MUST_CHECK;
 
 #endif

@@ -31,10 +31,10 @@ struct weir_conn {
 		const char *why;	      /* why not a better one; static memory */
 		uint64_t bytes_up;
 		uint64_t bytes_down;
-		uint64_t connect_ns;	      /* time to connect to the upstream, 0: not connected */
-		unsigned attempts;	      /* connects tried */
+		uint64_t connect_ns; /* time to connect to the upstream, 0: not connected */
+		unsigned attempts;   /* connects tried */
 		enum weir_end end;
-		int status;		      /* what the stack returned */
+		int status; /* what the stack returned */
 	} result;
 };
 

@@ -41,24 +41,24 @@ void weir_connector_free(struct weir_connector *connector);
 
 /* Options of TCP and Unix sockets; zero is the default. */
 struct weir_socket_conf {
-	struct weir_address source;	/* bind to it before connecting; size 0: the kernel's choice */
-	unsigned keepalive_s;		/* idle time before probes; 0: no keepalive */
-	unsigned user_timeout_ms;	/* TCP_USER_TIMEOUT; 0: the kernel's */
-	bool delay;			/* leave Nagle's algorithm on */
-	uint32_t mark;			/* SO_MARK; 0: none. Needs CAP_NET_ADMIN */
-	const char *interface;		/* SO_BINDTODEVICE; NULL: any. Connectors copy it */
-	unsigned send_buffer_bytes;	/* 0: automatic */
-	unsigned receive_buffer_bytes;	/* 0: automatic */
+	struct weir_address source; /* bind to it before connecting; size 0: the kernel's choice */
+	unsigned keepalive_s;	    /* idle time before probes; 0: no keepalive */
+	unsigned user_timeout_ms;   /* TCP_USER_TIMEOUT; 0: the kernel's */
+	bool delay;		    /* leave Nagle's algorithm on */
+	uint32_t mark;		    /* SO_MARK; 0: none. Needs CAP_NET_ADMIN */
+	const char *interface;	    /* SO_BINDTODEVICE; NULL: any. Connectors copy it */
+	unsigned send_buffer_bytes; /* 0: automatic */
+	unsigned receive_buffer_bytes; /* 0: automatic */
 };
 
 /* Sets the options that fit the socket's family. 0 or -errno. */
 int weir_socket_apply(int fd, int family, const struct weir_socket_conf *conf) WEIR_MUST_CHECK;
 
 struct weir_tcp_connector_conf {
-	uint64_t timeout_ms;		/* of a whole connect, resolving included; 0: 5000 */
-	uint64_t attempt_delay_ms;	/* RFC 8305 connection attempt delay; 0: 250 */
+	uint64_t timeout_ms;	   /* of a whole connect, resolving included; 0: 5000 */
+	uint64_t attempt_delay_ms; /* RFC 8305 connection attempt delay; 0: 250 */
 	struct weir_socket_conf socket;
-	struct weir_resolver *resolver;	/* borrowed; NULL: names are refused */
+	struct weir_resolver *resolver; /* borrowed; NULL: names are refused */
 };
 
 /* Connects to addresses and Unix sockets, and to names by happy eyeballs (RFC 8305). */

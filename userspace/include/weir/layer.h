@@ -23,29 +23,29 @@ struct weir_limit_shared *weir_limit_shared_get(struct weir_limit_shared *shared
 void weir_limit_shared_put(struct weir_limit_shared *shared);
 
 struct weir_limit_conf {
-	uint64_t max;			   /* connections at one time; at least 1 */
-	struct weir_limit_shared *shared;  /* gets a reference */
-	struct weir_counter *refused;	   /* may be NULL */
+	uint64_t max;			  /* connections at one time; at least 1 */
+	struct weir_limit_shared *shared; /* gets a reference */
+	struct weir_counter *refused;	  /* may be NULL */
 };
 
 /* Refuses with WEIR_ELIMIT what would be one too many. */
 struct weir_service *weir_limit_layer(struct weir_service *inner,
-				      const struct weir_limit_conf *conf,
-				      struct weir_error *error) WEIR_MUST_CHECK;
+				      const struct weir_limit_conf *conf, struct weir_error *error)
+	WEIR_MUST_CHECK;
 
 struct weir_source_limit_shared;
 struct weir_source_limit_shared *weir_source_limit_shared_new(void) WEIR_MUST_CHECK;
-struct weir_source_limit_shared *
-weir_source_limit_shared_get(struct weir_source_limit_shared *shared);
+struct weir_source_limit_shared *weir_source_limit_shared_get(
+	struct weir_source_limit_shared *shared);
 void weir_source_limit_shared_put(struct weir_source_limit_shared *shared);
 
 struct weir_source_limit_conf {
-	uint64_t max;		/* connections at one time from one address; 0: unlimited */
-	double rate;		/* new connections a second from one address; 0: unlimited */
-	uint64_t burst;		/* at once before the rate counts; 0: the rate, at least 1 */
-	unsigned prefix4;	/* bits of an IPv4 address that make a source; 0: 32 */
-	unsigned prefix6;	/* of an IPv6 address; 0: 64 */
-	size_t max_sources;	/* remembered at one time; 0: 65536. The least recent idle one goes */
+	uint64_t max;	    /* connections at one time from one address; 0: unlimited */
+	double rate;	    /* new connections a second from one address; 0: unlimited */
+	uint64_t burst;	    /* at once before the rate counts; 0: the rate, at least 1 */
+	unsigned prefix4;   /* bits of an IPv4 address that make a source; 0: 32 */
+	unsigned prefix6;   /* of an IPv6 address; 0: 64 */
+	size_t max_sources; /* remembered at one time; 0: 65536. The least recent idle one goes */
 	struct weir_source_limit_shared *shared;
 	struct weir_counter *refused;	   /* may be NULL */
 	struct weir_counter *refused_rate; /* may be NULL */
@@ -74,7 +74,7 @@ struct weir_service *weir_timeout_layer(struct weir_service *inner,
  */
 
 struct weir_access_log_conf {
-	const char *path;	       /* file to append to; NULL: the process log, level info */
+	const char *path; /* file to append to; NULL: the process log, level info */
 	enum weir_log_format format;
 };
 
@@ -89,9 +89,9 @@ void weir_access_log_reopen(void);
  */
 
 struct weir_bandwidth_conf {
-	uint64_t upload;	/* bytes a second from each client; 0: unlimited */
-	uint64_t download;	/* to each client; 0: unlimited */
-	uint64_t burst;		/* bytes at once; 0: a tenth of a second's worth, at least 16 KiB */
+	uint64_t upload;   /* bytes a second from each client; 0: unlimited */
+	uint64_t download; /* to each client; 0: unlimited */
+	uint64_t burst;	   /* bytes at once; 0: a tenth of a second's worth, at least 16 KiB */
 };
 
 /* Publishes limits that weir_forward_service() keeps; the senders are slowed by TCP itself. */

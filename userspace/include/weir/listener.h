@@ -23,17 +23,17 @@ int weir_listen(const struct weir_address *address, int backlog, bool reuse_port
 		struct weir_error *error) WEIR_MUST_CHECK;
 
 struct weir_listener_stats {
-	uint64_t accepted;	  /* since the start */
-	uint64_t refused;	  /* reset because serving returned a refusal */
-	uint64_t accept_errors;	  /* EMFILE, ENOBUFS, ... */
-	unsigned active;	  /* connections now */
+	uint64_t accepted;	/* since the start */
+	uint64_t refused;	/* reset because serving returned a refusal */
+	uint64_t accept_errors; /* EMFILE, ENOBUFS, ... */
+	unsigned active;	/* connections now */
 };
 
 struct weir_listener_conf {
 	const char *name;		/* copied */
 	int fd;				/* listening; owned by the caller, outlives the listener */
 	struct weir_service *service;	/* borrowed; of this worker */
-	struct weir_socket_conf socket;	/* for accepted sockets */
+	struct weir_socket_conf socket; /* for accepted sockets */
 	/* Called when a connection has ended, before its memory goes; may be NULL. */
 	void (*on_end)(void *ctx, struct weir_conn *conn);
 	/* Called after accept, before the service; may be NULL. */

@@ -24,8 +24,8 @@ struct weir_loop;
 struct weir_error;
 
 struct weir_loop_conf {
-	unsigned index;	      /* of the worker: 0, 1, ... */
-	size_t stack_bytes;   /* address space of a task's stack; 0: 64 KiB (more under sanitizers) */
+	unsigned index;	    /* of the worker: 0, 1, ... */
+	size_t stack_bytes; /* address space of a task's stack; 0: 64 KiB (more under sanitizers) */
 	unsigned stacks_kept; /* free stacks kept for reuse; 0: 1024 */
 };
 
@@ -84,8 +84,8 @@ char *weir_loop_scratch(struct weir_loop *loop);
 
 #define WEIR_READABLE 1u /* data, end of stream, or an error */
 #define WEIR_WRITABLE 2u
-#define WEIR_HANGUP   4u /* the peer will send no more (EPOLLRDHUP), or both sides are shut */
-#define WEIR_ERROR    8u /* SO_ERROR is set */
+#define WEIR_HANGUP   4u  /* the peer will send no more (EPOLLRDHUP), or both sides are shut */
+#define WEIR_ERROR    8u  /* SO_ERROR is set */
 #define WEIR_URGENT   16u /* urgent data came: a short read does not mean that nothing is left */
 
 /*
@@ -95,8 +95,8 @@ char *weir_loop_scratch(struct weir_loop *loop);
 struct weir_watch {
 	struct weir_loop *loop; /* NULL while not added */
 	int fd;
-	unsigned ready;		  /* edges seen and not cleared */
-	unsigned wanted[2];	  /* private: what each waiter waits for */
+	unsigned ready;		     /* edges seen and not cleared */
+	unsigned wanted[2];	     /* private: what each waiter waits for */
 	struct weir_task *waiter[2]; /* private: two tasks may wait at once */
 };
 

@@ -26,11 +26,11 @@ enum weir_metric_type { WEIR_METRIC_COUNTER, WEIR_METRIC_GAUGE, WEIR_METRIC_HIST
 
 /* Static memory. */
 struct weir_metric_family {
-	const char *name;	 /* "weir_connections_total" */
+	const char *name; /* "weir_connections_total" */
 	const char *help;
 	enum weir_metric_type type;
-	const char *labels[6];	 /* names, NULL after the last */
-	const double *bounds;	 /* of a histogram: upper bounds, ascending */
+	const char *labels[6]; /* names, NULL after the last */
+	const double *bounds;  /* of a histogram: upper bounds, ascending */
 	size_t n_bounds;
 };
 

@@ -132,8 +132,8 @@ struct weir_pinned_flow {
  * -EPROTO when they are of another ABI version; -errno. */
 int weir_pinned_each_flow(const char *pin,
 			  void (*fn)(void *ctx, const struct weir_pinned_flow *flow), void *ctx);
-int weir_pinned_each_stat(const char *pin,
-			  void (*fn)(void *ctx, const char *name, uint64_t value), void *ctx);
+int weir_pinned_each_stat(const char *pin, void (*fn)(void *ctx, const char *name, uint64_t value),
+			  void *ctx);
 
 struct weir_pinned_map {
 	const char *name;
@@ -145,7 +145,7 @@ struct weir_pinned_map {
 	uint64_t memory_bytes;
 };
 
-int weir_pinned_each_map(const char *pin,
-			 void (*fn)(void *ctx, const struct weir_pinned_map *map), void *ctx);
+int weir_pinned_each_map(const char *pin, void (*fn)(void *ctx, const struct weir_pinned_map *map),
+			 void *ctx);
 
 #endif

@@ -35,7 +35,7 @@ struct weir_resolved {
 	unsigned *weights;	     /* of SRV answers, else all 1; same memory as targets */
 	unsigned *priorities;	     /* of SRV answers (lower is better), else all 0 */
 	size_t n;
-	unsigned ttl_s;		     /* until it should be asked again */
+	unsigned ttl_s; /* until it should be asked again */
 };
 
 /* All addresses of TARGET (a numeric one resolves to itself). IPv6 and IPv4 answers are

@@ -34,15 +34,15 @@
 
 struct weir_scope {
 	struct weir_loop *loop;
-	struct weir_scope *parent;   /* NULL at the root */
-	struct weir_list link;	     /* private: in the parent's children */
-	struct weir_list children;   /* private */
-	struct weir_list members;    /* private: tasks whose innermost scope this is */
-	struct weir_task *joiner;    /* private */
-	unsigned live;		     /* tasks spawned here and not ended; read-only */
-	int status;		     /* 0, or -ECANCELED (or the reason given) once cancelled */
-	uint64_t deadline;	     /* ns; never later than the parent's; WEIR_NEVER */
-	int first_error;	     /* first negative status of a task spawned here, else 0 */
+	struct weir_scope *parent; /* NULL at the root */
+	struct weir_list link;	   /* private: in the parent's children */
+	struct weir_list children; /* private */
+	struct weir_list members;  /* private: tasks whose innermost scope this is */
+	struct weir_task *joiner;  /* private */
+	unsigned live;		   /* tasks spawned here and not ended; read-only */
+	int status;		   /* 0, or -ECANCELED (or the reason given) once cancelled */
+	uint64_t deadline;	   /* ns; never later than the parent's; WEIR_NEVER */
+	int first_error;	   /* first negative status of a task spawned here, else 0 */
 };
 
 /* A child of PARENT; NULL: of the running task's scope. */

@@ -42,7 +42,7 @@ struct weir_stream {
 	const struct weir_stream_ops *ops;
 	struct weir_address local; /* size 0 where there is none */
 	struct weir_address peer;
-	uint64_t bytes_read;	/* taken by userspace or moved by a bridge on its behalf */
+	uint64_t bytes_read; /* taken by userspace or moved by a bridge on its behalf */
 	uint64_t bytes_written;
 	bool read_ended;  /* readv() has returned 0 */
 	bool write_ended; /* shutdown() was called */

@@ -63,10 +63,10 @@ int weir_task_check(void) WEIR_MUST_CHECK;
 
 struct weir_task_info {
 	const char *name;
-	const char *what;	/* what it is parked for; "running", "ready" */
-	uint64_t since_ns;	/* of the state above */
+	const char *what;  /* what it is parked for; "running", "ready" */
+	uint64_t since_ns; /* of the state above */
 	uint64_t started_ns;
-	size_t stack_used;	/* high-water mark in bytes; measured when asked for */
+	size_t stack_used; /* high-water mark in bytes; measured when asked for */
 };
 
 /* Calls FN for every task of the loop; FN must not park. MEASURE: fill stack_used, which

@@ -29,7 +29,7 @@ enum weir_balance {
 	WEIR_BALANCE_LEAST_CONNECTIONS, /* power of two choices */
 	WEIR_BALANCE_RING_HASH,
 	WEIR_BALANCE_MAGLEV,
-	WEIR_BALANCE_SOURCE_HASH,	/* client's address modulo the usable endpoints */
+	WEIR_BALANCE_SOURCE_HASH, /* client's address modulo the usable endpoints */
 };
 
 #define WEIR_WEIGHT_MAX	  65535
@@ -49,27 +49,27 @@ struct weir_upstream_conf {
 	size_t n_endpoints;
 	enum weir_balance balance;
 	struct {
-		bool tcp;		/* check by connecting */
-		uint64_t interval_ms;	/* 0: 2000 */
-		uint64_t timeout_ms;	/* 0: 1000 */
-		unsigned unhealthy;	/* failures in a row; 0: 3 */
-		unsigned healthy;	/* successes in a row; 0: 2 */
+		bool tcp;		 /* check by connecting */
+		uint64_t interval_ms;	 /* 0: 2000 */
+		uint64_t timeout_ms;	 /* 0: 1000 */
+		unsigned unhealthy;	 /* failures in a row; 0: 3 */
+		unsigned healthy;	 /* successes in a row; 0: 2 */
 		unsigned jitter_percent; /* of the interval; 0: 10 */
 	} health;
 	struct {
-		unsigned failures;	/* in a row; 0: no ejection */
-		uint64_t base_ms;	/* first time; doubles with each ejection; 0: 10000 */
-		uint64_t max_ms;	/* 0: 300000 */
-		unsigned max_percent;	/* of the endpoints at one time; 0: 50. At least one may be */
+		unsigned failures;    /* in a row; 0: no ejection */
+		uint64_t base_ms;     /* first time; doubles with each ejection; 0: 10000 */
+		uint64_t max_ms;      /* 0: 300000 */
+		unsigned max_percent; /* of the endpoints at one time; 0: 50. At least one may be */
 	} ejection;
-	unsigned attempts;		/* connects on different endpoints; 0: 3, at most 16 */
-	uint64_t slow_start_ms;		/* after an endpoint came back or was added; 0: none */
+	unsigned attempts;	/* connects on different endpoints; 0: 3, at most 16 */
+	uint64_t slow_start_ms; /* after an endpoint came back or was added; 0: none */
 	struct {
-		unsigned connections;	/* per endpoint, all workers together; 0: unlimited */
-		unsigned queue;		/* waiting for one, per worker; 0: nobody waits */
-		uint64_t queue_ms;	/* 0: 5000 */
+		unsigned connections; /* per endpoint, all workers together; 0: unlimited */
+		unsigned queue;	      /* waiting for one, per worker; 0: nobody waits */
+		uint64_t queue_ms;    /* 0: 5000 */
 	} limit;
-	uint64_t name_hold_ms;		/* addresses of a name that has ceased to exist stay in
+	uint64_t name_hold_ms; /* addresses of a name that has ceased to exist stay in
 					 * use so long; 0: 30000. While name servers do not
 					 * answer they stay for good */
 };
@@ -109,7 +109,7 @@ enum weir_endpoint_state {
 	WEIR_ENDPOINT_UNHEALTHY, /* by active checks */
 	WEIR_ENDPOINT_EJECTED,	 /* by failures of traffic */
 	WEIR_ENDPOINT_UNRESOLVED,
-	WEIR_ENDPOINT_DRAINING,	 /* by an operator: no new connections */
+	WEIR_ENDPOINT_DRAINING, /* by an operator: no new connections */
 };
 const char *weir_endpoint_state_name(enum weir_endpoint_state state);
 
@@ -119,12 +119,12 @@ struct weir_endpoint_info {
 	enum weir_endpoint_state state;
 	unsigned weight;
 	bool backup;
-	uint64_t active;	     /* connections now */
+	uint64_t active; /* connections now */
 	uint64_t total;
-	uint64_t failures;	     /* connects that failed */
+	uint64_t failures; /* connects that failed */
 	uint64_t ejections;
 	uint64_t checks, checks_failed;
-	int last_status;	     /* of the last connect or check */
+	int last_status; /* of the last connect or check */
 	uint64_t state_since_ns;
 };
 
@@ -132,7 +132,6 @@ struct weir_endpoint_info {
 void weir_upstream_each(struct weir_upstream *upstream,
 			void (*fn)(void *ctx, const struct weir_endpoint_info *info), void *ctx);
 /* Takes the endpoint with this configured name out of use, or back. 0 or -ENOENT. Any thread. */
-int weir_upstream_set_draining(struct weir_upstream *upstream, const char *endpoint,
-			       bool draining);
+int weir_upstream_set_draining(struct weir_upstream *upstream, const char *endpoint, bool draining);
 
 #endif
