@@ -232,7 +232,7 @@ uint64_t weir_address_hash_host(const struct weir_address *address, uint64_t see
 	size_t size;
 	const void *host = address_host(address, &size);
 
-	return weir_hash(host ? host : "", size, seed);
+	return hash_bytes(host ? host : "", size, seed);
 }
 
 uint16_t weir_address_port(const struct weir_address *address)

@@ -46,7 +46,7 @@ static uint64_t hash_load(const unsigned char *data, size_t size)
 	return word;
 }
 
-uint64_t weir_hash(const void *data, size_t size, uint64_t seed)
+uint64_t hash_bytes(const void *data, size_t size, uint64_t seed)
 {
 	const unsigned char *bytes = data;
 	uint64_t v[4] = {

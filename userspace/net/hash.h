@@ -6,6 +6,6 @@
 
 /* SipHash-2-4 of SIZE bytes under the key (SEED, 0): 64 bits that nobody who does not know SEED
  * can make collide. The same on every machine. */
-uint64_t weir_hash(const void *data, size_t size, uint64_t seed);
+uint64_t hash_bytes(const void *data, size_t size, uint64_t seed);
 
 #endif

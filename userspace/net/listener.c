@@ -16,6 +16,8 @@
 
 #include <weir/log.h>
 
+#include "net/socket.h"
+
 #define ACCEPT_BATCH	64	     /* before connections get their turn */
 #define ACCEPT_PAUSE_NS 100000000ull /* after EMFILE and the like */
 
@@ -24,8 +26,10 @@ struct weir_listener {
 	struct weir_listener_stats stats;
 	struct weir_scope *scope; /* borrowed */
 	struct weir_watch watch;
-	struct weir_task *task; /* the one that accepts; NULL once it has ended */
+	struct weir_task *task;	   /* the one that accepts; NULL once it has ended */
+	struct weir_address local; /* size 0 when it is one of any */
 	bool stopped;
+	bool paused;
 	bool is_unix;
 	unsigned references;
 	char name[];
@@ -52,7 +56,7 @@ static void listener_put(struct weir_listener *listener)
 static bool status_is_refusal(int status)
 {
 	return status == WEIR_ELIMIT || status == WEIR_ERATE || status == WEIR_EPOLICY ||
-	       status == WEIR_EQUEUE || status == WEIR_ENOENDPOINT;
+	       status == WEIR_EQUEUE || status == WEIR_ENOENDPOINT || status == WEIR_ESHUTDOWN;
 }
 
 static void conn_init(struct weir_conn *conn, struct weir_listener *listener,
@@ -63,6 +67,8 @@ static void conn_init(struct weir_conn *conn, struct weir_listener *listener,
 	conn->listener = listener->conf.name;
 	conn->stream = stream;
 	conn->peer = stream->peer;
+	stream->local = listener->local;
+	conn->local = listener->local;
 	conn->started_ns = weir_loop_now(weir_loop_current());
 	weir_arena_init(&conn->arena, 0);
 	weir_extensions_init(&conn->extensions, NULL);
@@ -93,6 +99,9 @@ static int conn_main(void *arg)
 		listener->conf.on_end(listener->conf.ctx, &conn);
 	conn_fini(&conn);
 	listener->stats.active--;
+	/* There may be a descriptor now. */
+	if (listener->paused)
+		weir_task_wake(listener->task);
 	listener_put(listener);
 	return 0;
 }
@@ -136,7 +145,7 @@ static int listener_accept(struct weir_listener *listener)
 	stream = weir_socket_stream_new(fd, listener->is_unix);
 	if (!stream)
 		return -ENOMEM;
-	peer.size = size;
+	peer.size = WEIR_MIN(size, (socklen_t)sizeof(peer.un));
 	stream->peer = peer;
 	return listener_spawn(listener, stream);
 }
@@ -162,14 +171,17 @@ static bool accept_may_go_on(int status)
 	}
 }
 
-/* Descriptors or memory are out: connections wait in the backlog meanwhile. */
+/* Descriptors or memory are out: connections wait in the backlog until one of ours ends, or
+ * something else has given them back. */
 static int listener_pause(struct weir_listener *listener, int status)
 {
 	if (listener->stats.accept_errors++ % 100 == 0)
 		weir_log(WEIR_LOG_WARN, listener->conf.name, "cannot accept",
 			 WEIR_LOG_STATUS(status),
 			 WEIR_LOG_UINT("errors", listener->stats.accept_errors));
+	listener->paused = true;
 	status = weir_task_park("accept pause", weir_now() + ACCEPT_PAUSE_NS);
+	listener->paused = false;
 	return status == -ETIMEDOUT ? weir_task_check() : status;
 }
 
@@ -213,6 +225,14 @@ static int listener_main(void *arg)
  * From outside
  */
 
+static bool address_is_any(const struct weir_address *address)
+{
+	return address->sa.sa_family == AF_INET
+		       ? address->in.sin_addr.s_addr == htonl(INADDR_ANY)
+		       : address->sa.sa_family == AF_INET6 &&
+				 IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr);
+}
+
 static int listener_prepare(struct weir_listener *listener)
 {
 	struct weir_address local = { 0 };
@@ -221,7 +241,13 @@ static int listener_prepare(struct weir_listener *listener)
 
 	if (getsockname(listener->conf.fd, &local.sa, &size))
 		return -errno;
-	listener->is_unix = local.sa.sa_family == AF_UNIX;
+	local.size = WEIR_MIN(size, (socklen_t)sizeof(local.un));
+	listener->is_unix = weir_address_is_unix(&local);
+	if (!address_is_any(&local))
+		listener->local = local;
+	/* Another listener may have had the socket before, with other options. */
+	if (!listener->is_unix)
+		socket_reset(listener->conf.fd);
 	status = weir_socket_apply(listener->conf.fd, local.sa.sa_family, &listener->conf.socket);
 	return status ? status : weir_watch_add(&listener->watch, listener->conf.fd);
 }
@@ -260,7 +286,8 @@ void weir_listener_stop(struct weir_listener *listener)
 {
 	listener->stopped = true;
 	weir_watch_del(&listener->watch);
-	if (listener->task)
+	weir_watch_raise(&listener->watch, WEIR_READABLE);
+	if (listener->paused)
 		weir_task_wake(listener->task);
 }
 

@@ -25,7 +25,7 @@
 static struct weir_list *cache_bucket(struct name_cache *cache, const char *name,
 				      enum dns_type type)
 {
-	uint64_t hash = weir_hash(name, strlen(name), cache->seed + (uint64_t)type);
+	uint64_t hash = hash_bytes(name, strlen(name), cache->seed + (uint64_t)type);
 
 	return &cache->buckets[hash & cache->mask];
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stacks of services and of connectors: what they have in common.
+ * Stacks of services and of connectors, and the connection that goes through them.
  */
 
 #include <weir/connector.h>
@@ -24,6 +24,13 @@ void weir_connector_free(struct weir_connector *connector)
 		connector->ops->free(connector);
 		connector = inner;
 	}
+}
+
+const struct weir_address *weir_conn_local(struct weir_conn *conn)
+{
+	if (conn->local.size == 0)
+		conn->local = *weir_stream_local(conn->stream);
+	return &conn->local;
 }
 
 void weir_conn_abort(struct weir_conn *conn)

@@ -10,26 +10,38 @@
 #include <net/if.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <weir/connector.h>
 #include <weir/listener.h>
 
-#define LISTEN_BACKLOG 4096
+#include "net/socket.h"
+
+#define LISTEN_BACKLOG	4096
+#define KEEPALIVE_MAX_S 32767u /* MAX_TCP_KEEPIDLE of the kernel */
 
 static int socket_set(int fd, int level, int option, int value)
 {
 	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
 }
 
+void socket_reset(int fd)
+{
+	(void)socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 0);
+	(void)socket_set(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
+	(void)socket_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 0);
+}
+
 /* A probe every tenth of the idle time, five of them. */
 static int socket_set_keepalive(int fd, unsigned idle_s)
 {
-	unsigned every = idle_s / 10;
+	unsigned idle = WEIR_MIN(idle_s, KEEPALIVE_MAX_S);
+	unsigned every = idle / 10;
 	int status = socket_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 
 	if (!status)
-		status = socket_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)idle_s);
+		status = socket_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)idle);
 	if (!status)
 		status = socket_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)(every ? every : 1));
 	if (!status)
@@ -71,13 +83,17 @@ int weir_socket_apply(int fd, int family, const struct weir_socket_conf *conf)
  * Listening
  */
 
-/* Removes the path of a Unix socket that nobody listens on any more. 0, or -EADDRINUSE. */
+/* Removes the path of a Unix socket that nobody listens on any more. 0, or -EADDRINUSE.
+ * Connecting to a file that is no socket is refused as well: such a file stays. */
 static int unix_remove_stale(const struct weir_address *address)
 {
+	struct stat found;
 	int fd, status = 0;
 
-	if (address->un.sun_path[0] == '\0')
+	if (address->un.sun_path[0] == '\0' || lstat(address->un.sun_path, &found))
 		return 0;
+	if (!S_ISSOCK(found.st_mode))
+		return -EADDRINUSE;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
@@ -134,11 +150,13 @@ static int listen_on(const struct weir_address *address, int backlog, bool reuse
 	return status;
 }
 
-static const char *listen_remedy(int status)
+static const char *listen_remedy(int status, bool is_unix)
 {
 	switch (status) {
 	case -EADDRINUSE:
-		return "stop the other program (ss -ltnp shows it), or choose another port";
+		return is_unix ? "stop the other program (ss -lxp shows it), remove what is there, or "
+				 "choose another path"
+			       : "stop the other program (ss -ltnp shows it), or choose another port";
 	case -EADDRNOTAVAIL:
 		return "use an address of this machine (ip address shows them)";
 	case -EACCES:
@@ -164,6 +182,6 @@ int weir_listen(const struct weir_address *address, int backlog, bool reuse_port
 		return fd;
 	weir_error_set(error, fd, "cannot listen on %s: %s", weir_address_format(address, text),
 		       weir_strerror(fd));
-	weir_error_remedy(error, "%s", listen_remedy(fd));
+	weir_error_remedy(error, "%s", listen_remedy(fd, weir_address_is_unix(address)));
 	return fd;
 }

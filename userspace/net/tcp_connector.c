@@ -30,13 +30,17 @@ struct tcp_connector {
  * One address
  */
 
-/* The port is chosen when connecting, by the whole four-tuple, so that there are enough. */
-static int attempt_bind(int fd, const struct weir_address *source)
+/* The port is chosen when connecting, by the whole four-tuple, so that there are enough. An
+ * address that the source cannot reach is not connected to from another one: somebody may rely
+ * on the source. */
+static int attempt_bind(int fd, int family, const struct weir_address *source)
 {
 	int one = 1;
 
-	if (source->size == 0)
+	if (source->size == 0 || family == AF_UNIX)
 		return 0;
+	if (family != source->sa.sa_family)
+		return -EAFNOSUPPORT;
 	if (weir_address_port(source) == 0)
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
 	return bind(fd, &source->sa, source->size) ? -errno : 0;
@@ -52,8 +56,8 @@ static int attempt_open(const struct tcp_connector *tcp, const struct weir_addre
 	if (fd < 0)
 		return -errno;
 	status = weir_socket_apply(fd, family, conf);
-	if (!status && family == conf->source.sa.sa_family)
-		status = attempt_bind(fd, &conf->source);
+	if (!status)
+		status = attempt_bind(fd, family, &conf->source);
 	if (!status)
 		return fd;
 	close(fd);

@@ -18,7 +18,8 @@ struct weir_conn {
 	const char *listener;	    /* its name; borrowed */
 	struct weir_stream *stream; /* the client's; a layer may replace it (TLS) */
 	struct weir_address peer;   /* the client, as the PROXY header says if there was one */
-	struct weir_address local;  /* where it connected to */
+	struct weir_address local;  /* where it connected to; size 0 while nobody has asked, on a
+				     * listener of any address: see weir_conn_local() */
 	struct weir_arena arena;
 	struct weir_extensions extensions;
 	uint64_t started_ns;
@@ -37,6 +38,9 @@ struct weir_conn {
 		int status; /* what the stack returned */
 	} result;
 };
+
+/* Where the client connected to; asks the kernel when that is not known yet. */
+const struct weir_address *weir_conn_local(struct weir_conn *conn);
 
 /* Resets the client's connection: for refusals. */
 void weir_conn_abort(struct weir_conn *conn);
