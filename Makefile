@@ -397,7 +397,7 @@ lint-format:
 
 lint-tidy: $(TIDY)
 
-$(TIDY): $(B)/tidy/%.stamp: %.c $(B)/obj/%.o .clang-tidy
+$(TIDY): $(B)/tidy/%.stamp: %.c $(B)/obj/%.o .clang-tidy tests/.clang-tidy
 	$(call say,TIDY,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)clang-tidy --quiet $< -- -std=gnu11 $(CPPFLAGS_ALL) 2>$@.err || \
