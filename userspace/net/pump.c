@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include <weir/metrics.h>
+
 /* Pieces moved in one step, before the other flows of the worker get their turn. */
 #define PUMP_SHARE 16
 
@@ -62,6 +64,8 @@ static void pump_count(struct pump *pump, size_t bytes, enum weir_path path)
 
 	way->bytes += bytes;
 	way->bytes_path[path] += bytes;
+	if (pump->bridge->moved[pump->way])
+		weir_counter_add(pump->bridge->moved[pump->way], bytes);
 	pump->bridge->active_ns = weir_loop_now(weir_task_loop(pump->bridge->task));
 }
 

@@ -17,6 +17,7 @@
 #include <weir/stream.h>
 
 struct weir_bridge;
+struct weir_counter;
 struct weir_offload;
 
 enum weir_end {
@@ -105,6 +106,9 @@ struct weir_bridge {
 	const char *listener;
 	const char *upstream;
 	uint32_t rule;
+	/* Counts what copy and splice deliver, as it goes, by enum weir_way; borrowed, may be
+	 * NULL. Cells of this worker. */
+	struct weir_counter *moved[2];
 
 	/* What an operator asked for: see weir_flow_set_path(), weir_flow_close(). The offload
 	 * room hands back (returns 0) when asked_path is set, and ends when asked_close is. */
