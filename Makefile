@@ -156,7 +156,7 @@ OBJ := $(call obj,$(SRC))
 
 .PHONY: all lib programs tests fuzz run check check-unit check-integration check-fuzz check-bpf \
 	check-lint bench install uninstall deb clean deps deps-build format lint \
-	lint-format lint-tidy lint-cppcheck compile_commands.json help
+	lint-tidy lint-cppcheck compile_commands.json help
 .SECONDARY:
 
 ifeq ($(VARIANT),fuzz)
@@ -391,9 +391,6 @@ TIDY := $(patsubst %.c,$(B)/tidy/%.stamp,$(SRC))
 
 format:
 	$(Q)clang-format -i $(C_FILES)
-
-lint-format:
-	$(Q)clang-format --dry-run -Werror $(C_FILES)
 
 lint-tidy: $(TIDY)
 
