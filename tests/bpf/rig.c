@@ -75,8 +75,8 @@ struct weir_kernel *rig_kernel(void)
 	kernel = weir_kernel_open(&conf, NULL);
 	if (kernel && weir_kernel_is_usable(kernel, &why))
 		return kernel;
-	snprintf(why_no_kernel, sizeof(why_no_kernel), "needs %s: %s",
-		 geteuid() ? "root" : "bpf", kernel ? why : "memory");
+	snprintf(why_no_kernel, sizeof(why_no_kernel), "needs %s: %s", geteuid() ? "root" : "bpf",
+		 kernel ? why : "memory");
 	weir_kernel_close(kernel, false);
 	kernel = NULL;
 	return NULL;
@@ -112,7 +112,8 @@ int rig_kernel_warnings(void)
 		if (n <= 0)
 			continue;
 		line[n] = '\0';
-		if (!strstr(line, "WARNING:") && !strstr(line, "BUG") && !strstr(line, "recvmsg seq"))
+		if (!strstr(line, "WARNING:") && !strstr(line, "BUG") &&
+		    !strstr(line, "recvmsg seq"))
 			continue;
 		fprintf(stderr, "kernel: %s", line);
 		found++;

@@ -22,7 +22,10 @@
 #include "bpf/decide.h"
 #include "decide.skel.h"
 
-#define ROOM { .written = 0, .sndbuf = 1 << 20 }
+#define ROOM                                    \
+	{                                       \
+		.written = 0, .sndbuf = 1 << 20 \
+	}
 
 struct named_case {
 	const char *name;
@@ -32,8 +35,7 @@ struct named_case {
 static const struct named_case cases[] = {
 	/* cut */
 	{ "the next bytes", { .next_seq = 100, .seq = 100, .len = 10, .peer = ROOM } },
-	{ "an overlap",
-	  { .next_seq = 105, .seq = 100, .len = 10, .peer = ROOM, .cut_bytes = 5 } },
+	{ "an overlap", { .next_seq = 105, .seq = 100, .len = 10, .peer = ROOM, .cut_bytes = 5 } },
 	{ "one new byte",
 	  { .next_seq = 109, .seq = 100, .len = 10, .peer = ROOM, .cut_bytes = 9 } },
 	{ "nothing new",
@@ -48,7 +50,11 @@ static const struct named_case cases[] = {
 	  { .next_seq = 0xfffffff0, .seq = 3, .len = 4, .peer = ROOM, .cut = WEIR_CUT_GAP } },
 	/* gate */
 	{ "open",
-	  { .len = 1, .want = WEIR_WANT_REDIRECT, .passed = 7, .user_done = 7, .peer = ROOM,
+	  { .len = 1,
+	    .want = WEIR_WANT_REDIRECT,
+	    .passed = 7,
+	    .user_done = 7,
+	    .peer = ROOM,
 	    .gate = 1 } },
 	{ "userspace wants it",
 	  { .len = 1, .want = WEIR_WANT_PASS, .passed = 7, .user_done = 7, .peer = ROOM } },
@@ -58,32 +64,48 @@ static const struct named_case cases[] = {
 	  { .len = 1, .want = 2, .passed = 7, .user_done = 7, .peer = ROOM } },
 	/* bound */
 	{ "just within the limit",
-	  { .len = 100, .sent = 900, .limit = 1000,
+	  { .len = 100,
+	    .sent = 900,
+	    .limit = 1000,
 	    .peer = { .written = 900, .sndbuf = 1 << 20 } } },
 	{ "just over the limit",
-	  { .len = 101, .sent = 900, .limit = 1000, .peer = { .written = 900, .sndbuf = 1 << 20 },
+	  { .len = 101,
+	    .sent = 900,
+	    .limit = 1000,
+	    .peer = { .written = 900, .sndbuf = 1 << 20 },
 	    .bound = WEIR_BOUND_INFLIGHT } },
 	{ "acknowledged bytes are not in flight",
-	  { .len = 1000, .sent = 5000000900, .limit = 1000,
+	  { .len = 1000,
+	    .sent = 5000000900,
+	    .limit = 1000,
 	    .peer = { .acked = 5000000900, .written = 705033604, .sndbuf = 1 << 20 } } },
 	/* tcpi_bytes_acked counts the SYN of an active opener */
 	{ "one more acknowledged than sent",
 	  { .len = 1000, .limit = 1000, .peer = { .acked = 1, .sndbuf = 1 << 20 } } },
 	{ "the send buffer is just large enough",
-	  { .len = 100, .sent = 400, .limit = 100000,
+	  { .len = 100,
+	    .sent = 400,
+	    .limit = 100000,
 	    .peer = { .written = 300, .wmem_queued = 800, .sndbuf = 1000 } } },
 	{ "the backlog counts into the send buffer",
-	  { .len = 100, .sent = 401, .limit = 100000,
+	  { .len = 100,
+	    .sent = 401,
+	    .limit = 100000,
 	    .peer = { .written = 300, .wmem_queued = 800, .sndbuf = 1000 },
 	    .bound = WEIR_BOUND_SNDBUF } },
 	{ "written bytes wrap",
-	  { .len = 100, .sent = 0x100000010, .limit = 1 << 20,
-	    .peer = { .acked = 0x100000000, .written = 0xfffffff0, .wmem_queued = 0,
+	  { .len = 100,
+	    .sent = 0x100000010,
+	    .limit = 1 << 20,
+	    .peer = { .acked = 0x100000000,
+		      .written = 0xfffffff0,
+		      .wmem_queued = 0,
 		      .sndbuf = 132 } } },
 	{ "written bytes wrap, one too many",
-	  { .len = 101, .sent = 0x100000010, .limit = 1 << 20,
-	    .peer = { .acked = 0x100000000, .written = 0xfffffff0, .wmem_queued = 0,
-		      .sndbuf = 132 },
+	  { .len = 101,
+	    .sent = 0x100000010,
+	    .limit = 1 << 20,
+	    .peer = { .acked = 0x100000000, .written = 0xfffffff0, .wmem_queued = 0, .sndbuf = 132 },
 	    .bound = WEIR_BOUND_SNDBUF } },
 };
 

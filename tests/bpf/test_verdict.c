@@ -587,8 +587,8 @@ static int moody_origin(void *arg)
 
 	for (int i = 0; i < 60 && !status; i++) {
 		status = weir_stream_read_full(rig->origin.stream, data, sizeof(data));
-		if (!status && !payload_is_right(data, sizeof(data), rig->client.seed,
-						 rig->origin.got))
+		if (!status &&
+		    !payload_is_right(data, sizeof(data), rig->client.seed, rig->origin.got))
 			rig_note(rig, "a wrong byte");
 		rig->origin.got += sizeof(data);
 		payload_fill(data, sizeof(data), rig->origin.seed, (uint64_t)i * sizeof(data));

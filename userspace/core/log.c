@@ -182,10 +182,10 @@ static void line_put_double(struct line *line, double value, bool is_json)
 	char text[40];
 
 	if (value - value != 0) {
-		line_puts(line, is_json	       ? "null" :
-				value != value ? "nan" :
-				value > 0      ? "inf" :
-						 "-inf");
+		line_puts(line, is_json		 ? "null"
+				: value != value ? "nan"
+				: value > 0	 ? "inf"
+						 : "-inf");
 		return;
 	}
 	snprintf(text, sizeof(text), "%.15g", value);

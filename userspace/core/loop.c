@@ -171,7 +171,8 @@ struct weir_loop *weir_loop_new(const struct weir_loop_conf *conf, struct weir_e
 	loop->index = conf->index;
 	status = loop_open(loop);
 	if (status) {
-		weir_error_set(error, status, "cannot make an event loop: %s", weir_strerror(status));
+		weir_error_set(error, status, "cannot make an event loop: %s",
+			       weir_strerror(status));
 		free(loop);
 		return NULL;
 	}

@@ -33,7 +33,7 @@ struct dns {
 	uv_timer_t timer;
 	struct weir_list polls; /* struct dns_poll */
 	struct weir_list queue; /* questions that were not asked yet */
-	unsigned asked;         /* questions that c-ares has */
+	unsigned asked;		/* questions that c-ares has */
 	unsigned holds;
 };
 

@@ -20,7 +20,7 @@ enum dns_type { DNS_A, DNS_AAAA, DNS_SRV };
 
 struct dns_record {
 	struct weir_address address; /* of A and AAAA, without port */
-	char *host;                  /* of SRV; heap */
+	char *host;		     /* of SRV; heap */
 	uint16_t port;
 	uint16_t priority;
 	uint16_t weight;

@@ -15,8 +15,8 @@
 #include "net/name_cache.h"
 
 #define RESOLUTION_DELAY_NS 50000000ull
-#define RETRY_S             5
-#define NS_PER_S            1000000000ull
+#define RETRY_S		    5
+#define NS_PER_S	    1000000000ull
 
 struct weir_resolver {
 	struct name_cache cache;

@@ -16,9 +16,9 @@
 #include "offload/carry.h"
 #include "offload/gauge.h"
 
-#define NS_PER_MS     1000000ull
-#define NAP_FIRST_US  40u
-#define NAP_LAST_US   5000u
+#define NS_PER_MS    1000000ull
+#define NAP_FIRST_US 40u
+#define NAP_LAST_US  5000u
 
 static struct weir_offload_worker *worker_of(struct weir_offload *offload)
 {
@@ -231,8 +231,7 @@ void carry_account(struct carry *carry)
 
 	for (int i = 0; i < 2; i++) {
 		lane_account(&carry->lane[i]);
-		bridge->active_ns =
-			WEIR_MAX(bridge->active_ns, carry->lane[i].slot->seen_ns);
+		bridge->active_ns = WEIR_MAX(bridge->active_ns, carry->lane[i].slot->seen_ns);
 	}
 	bridge->active_ns = WEIR_MAX(bridge->active_ns, carry->active_ns);
 }
@@ -557,8 +556,7 @@ static int carry_refuse(struct carry *carry, int status, const char **why)
 	return status;
 }
 
-static int offload_carry(struct weir_offload *offload, struct weir_bridge *bridge,
-			 const char **why)
+static int offload_carry(struct weir_offload *offload, struct weir_bridge *bridge, const char **why)
 {
 	struct carry *carry = carry_new(worker_of(offload), bridge);
 	int status;
@@ -606,8 +604,7 @@ static bool stream_can(const struct weir_kernel *kernel, struct weir_stream *str
 	return true;
 }
 
-static bool offload_can(struct weir_offload *offload, struct weir_bridge *bridge,
-			const char **why)
+static bool offload_can(struct weir_offload *offload, struct weir_bridge *bridge, const char **why)
 {
 	const struct weir_kernel *kernel = worker_of(offload)->kernel;
 	const struct weir_bridge_conf *conf = bridge->conf;

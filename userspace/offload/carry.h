@@ -26,9 +26,9 @@ struct weir_offload_worker {
 	uv_timer_t *retire_timer; /* runs while something is retired */
 	uv_poll_t *ring_poll;
 	struct ring_buffer *ring_reader;
-	int ring;		  /* index in weir_events */
+	int ring; /* index in weir_events */
 	int ring_fd;
-	uint32_t ring_lost;	  /* of the ring, when it was last looked at */
+	uint32_t ring_lost; /* of the ring, when it was last looked at */
 	_Atomic uint64_t counts[sizeof(struct weir_offload_counts) / sizeof(uint64_t)];
 };
 
@@ -85,11 +85,11 @@ struct lane {
 	uint64_t cookie; /* of the socket it comes from */
 	uint32_t index;	 /* of the slot */
 	struct weir_slot *slot;
-	uint64_t read;	 /* passed bytes that userspace has read */
-	uint64_t after;	 /* bytes read while the source was not in the map */
-	uint64_t synced; /* redirected bytes that are known to be in the destination's socket */
+	uint64_t read;	     /* passed bytes that userspace has read */
+	uint64_t after;	     /* bytes read while the source was not in the map */
+	uint64_t synced;     /* redirected bytes that are known to be in the destination's socket */
 	uint32_t full_reads; /* of the scratch memory, in a row, since the spill */
-	char *chunk;	 /* read and not yet written; NULL: none. Owned */
+	char *chunk;	     /* read and not yet written; NULL: none. Owned */
 	uint32_t chunk_size;
 	uint32_t chunk_sent;
 	uint64_t base_bytes; /* of the bridge's direction, before the hand-over */

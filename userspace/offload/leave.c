@@ -52,7 +52,8 @@ static int lane_unmap(struct lane *lane)
 {
 	struct carry *carry = lane->carry;
 
-	if (carry->mapped[lane->way] && bpf_map_delete_elem(carry->worker->kernel->socks, &lane->cookie))
+	if (carry->mapped[lane->way] &&
+	    bpf_map_delete_elem(carry->worker->kernel->socks, &lane->cookie))
 		return -errno;
 	carry->mapped[lane->way] = false;
 	return 0;

@@ -30,8 +30,8 @@ int weir_log_sink_open_file(struct weir_log_sink **sink, const char *path) WEIR_
 /* Datagrams in syslog's local form, facility "daemon", to the socket at PATH (NULL: /dev/log).
  * IDENTIFIER is the program's name. A syslog daemon that restarts is found again. 0, -ENOMEM,
  * -ENAMETOOLONG, or connect(2)'s error when nobody listens now. */
-int weir_log_sink_open_syslog(struct weir_log_sink **sink, const char *path,
-			      const char *identifier) WEIR_MUST_CHECK;
+int weir_log_sink_open_syslog(struct weir_log_sink **sink, const char *path, const char *identifier)
+	WEIR_MUST_CHECK;
 
 /* The same for journald's native socket (NULL: /run/systemd/journal/socket). MESSAGE is the whole
  * line without time and level; each field is WEIR_<KEY> besides, the object WEIR_OBJECT. */
