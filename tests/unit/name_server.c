@@ -120,7 +120,7 @@ static struct name_rule *rule_find(struct name_server *server, const char *name,
 {
 	*exists = false;
 	for (struct name_rule *rule = server->rules; rule->name; rule++) {
-		if (strcasecmp(rule->name, name))
+		if (strcasecmp(rule->name, name) != 0)
 			continue;
 		*exists = true;
 		if (rule->type == type)

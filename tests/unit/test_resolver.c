@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The resolver against a name server that does what it is told, and against dnsmasq. */
+/* The resolver against a name server that does what it is told. */
 
 #include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -19,8 +14,6 @@
 #include <weir/resolver.h>
 
 #include "loopback.h"
-
-extern char **environ;
 
 static struct name_rule *rules;
 static struct weir_resolver_conf conf;
@@ -204,7 +197,8 @@ static int truncated(void *arg)
 static void test_truncated_answer_comes_by_tcp(void **state)
 {
 	struct name_rule table[] = {
-		{ "large.test", NAME_A, .action = NAME_TRUNCATE, .ttl = 9, .values = { "127.0.0.1" } },
+		{ "large.test", NAME_A, .action = NAME_TRUNCATE, .ttl = 9,
+		  .values = { "127.0.0.1" } },
 		{ 0 },
 	};
 
@@ -642,84 +636,6 @@ static void test_bad_configuration(void **state)
 	memset(&conf, 0, sizeof(conf));
 }
 
-/* ------------------------------------------------------------------------------------------
- * A server that people use
- */
-
-static int dnsmasq_names(void *arg)
-{
-	struct weir_resolved resolved;
-
-	(void)arg;
-	assert_string_equal(addresses("www.weir.test:80"), "[::1]:80 127.0.0.1:80");
-	assert_string_equal(addresses("alias.weir.test:80"), "[::1]:80 127.0.0.1:80");
-	assert_string_equal(addresses("srv:_http._tcp.weir.test"), "[::1]:8080 127.0.0.1:8080");
-	assert_string_equal(addresses("no.weir.test:80"), weir_error_name(WEIR_ERESOLVE));
-	assert_int_equal(resolve("www.weir.test:80", &resolved), 0);
-	assert_in_range(resolved.ttl_s, 70, 77);
-	weir_resolved_fini(&resolved);
-	return 0;
-}
-
-static pid_t dnsmasq_start(uint16_t port)
-{
-	char port_option[16];
-	char *argv[] = {
-		"dnsmasq",
-		"--keep-in-foreground",
-		"--no-resolv",
-		"--no-hosts",
-		"--conf-file=/dev/null",
-		"--pid-file",
-		"--user=",
-		"--bind-interfaces",
-		"--listen-address=127.0.0.1",
-		port_option,
-		"--local=/weir.test/",
-		"--host-record=www.weir.test,127.0.0.1,::1,77",
-		"--cname=alias.weir.test,www.weir.test",
-		"--srv-host=_http._tcp.weir.test,www.weir.test,8080,1,5",
-		NULL,
-	};
-	pid_t pid;
-
-	snprintf(port_option, sizeof(port_option), "--port=%u", port);
-	return posix_spawnp(&pid, "/usr/sbin/dnsmasq", NULL, NULL, argv, environ) ? -1 : pid;
-}
-
-/* Whether something is bound to the UDP port. */
-static bool udp_is_served(uint16_t port)
-{
-	struct weir_address address = loopback_address(port);
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	bool served = bind(fd, &address.sa, address.size) != 0;
-
-	close(fd);
-	return served;
-}
-
-static void test_dnsmasq(void **state)
-{
-	uint16_t port = loopback_port();
-	weir_task_fn *fn = dnsmasq_names;
-	pid_t pid = dnsmasq_start(port);
-	char servers[32];
-
-	(void)state;
-	if (pid < 0) {
-		print_message("needs dnsmasq: there is no /usr/sbin/dnsmasq\n");
-		skip();
-	}
-	for (int i = 0; i < 200 && !udp_is_served(port); i++)
-		usleep(10000);
-	snprintf(servers, sizeof(servers), "127.0.0.1:%u", port);
-	conf = (struct weir_resolver_conf){ .servers = servers };
-	loopback_run(with_resolver, &fn);
-	memset(&conf, 0, sizeof(conf));
-	kill(pid, SIGTERM);
-	waitpid(pid, NULL, 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -741,7 +657,6 @@ int main(void)
 		cmocka_unit_test(test_open_questions_are_bounded),
 		cmocka_unit_test(test_open_questions_hold_no_loop),
 		cmocka_unit_test(test_bad_configuration),
-		cmocka_unit_test(test_dnsmasq),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
