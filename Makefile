@@ -251,7 +251,8 @@ $(EXAMPLES) $(BENCHES):
 	$(Q)mkdir -p $(@D)
 	$(Q)$(link) $(LIBS)
 
-# Tests of the daemon's own objects are named test_daemon_*.
+# Tests of the control tool's and the daemon's own objects are named test_weirctl_*, test_daemon_*.
+$(filter $(B)/tests/test_weirctl_%,$(UNITS)): $(filter-out %/main.o,$(WEIRCTL_OBJ))
 $(filter $(B)/tests/test_daemon_%,$(UNITS)): $(DAEMON_OBJ)
 $(UNITS): $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP_SRC)) $(LIBA)
 $(BPFTESTS): $(B)/tests/bpf/%: $(B)/obj/tests/bpf/%.o $(call obj,$(BPFTEST_HELP_SRC)) $(LIBA)
@@ -266,11 +267,12 @@ $(LOAD): $(call obj,$(LOAD_SRC))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(link)
 
+$(filter $(B)/fuzz_weirctl_%,$(FUZZERS)): $(filter-out %/main.o,$(WEIRCTL_OBJ))
 # Harnesses see the daemon's objects too: the configuration parser lives there.
 $(FUZZERS): $(B)/%: tests/fuzz/%.c $(FUZZ_HELP_SRC) $(DAEMON_OBJ) $(LIBA)
 	$(call say,FUZZ,$@)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(PIE) -fsanitize=fuzzer -MMD -MP -MF $@.d -pie \
-		$(LDFLAGS_ALL) -o $@ $< $(FUZZ_HELP_SRC) $(filter %.o %.a,$^) $(LIBS)
+		$(LDFLAGS_ALL) -o $@ $< $(FUZZ_HELP_SRC) $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
 
 # Written at each install too, because PREFIX may differ from the build's.
 define PC_FILE

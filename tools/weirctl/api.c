@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include <weir/error.h>
 
 #include "tools/weirctl/client.h"
@@ -262,6 +265,24 @@ void api_add_duration(struct table *table, const json_t *object, const char *key
 	char text[UNIT_TEXT];
 
 	table_add(table, TONE_PLAIN, "%s", unit_duration(text, api_number(object, key) * unit_ms));
+}
+
+bool ctl_has_color(const struct ctl *ctl)
+{
+	const char *no_color = getenv("NO_COLOR");
+	const char *term = getenv("TERM");
+
+	return !ctl->is_plain && !(no_color && *no_color) && isatty(STDOUT_FILENO) &&
+	       !(term && strcmp(term, "dumb") == 0);
+}
+
+unsigned ctl_width(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
+		return 0;
+	return size.ws_col;
 }
 
 int api_show(const struct ctl *ctl, struct table *table)

@@ -42,6 +42,12 @@ void api_add_duration(struct table *table, const json_t *object, const char *key
 /* A number that is red when it is not 0. */
 void api_add_failures(struct table *table, const json_t *object, const char *key);
 
+/* Whether tables have colour here. */
+bool ctl_has_color(const struct ctl *ctl);
+
+/* Columns of the terminal on standard output; 0 when it is none: lines may have any length. */
+unsigned ctl_width(void);
+
 /* Prints the table for this terminal and frees it. Returns 0. */
 int api_show(const struct ctl *ctl, struct table *table);
 

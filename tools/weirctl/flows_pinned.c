@@ -98,8 +98,8 @@ int flows_pinned(const struct ctl *ctl, const char *listener)
 		}
 	} else if (status != -ENOENT) {
 		fprintf(stderr, "weirctl: the kernel's maps at %s: %s\n", ctl->pin,
-			status == -EPROTO ? "they are of another version of Weir" :
-					    weir_strerror(status));
+			status == -EPROTO ? "they are of another version of Weir"
+					  : weir_strerror(status));
 	}
 	table_fini(&pinned.table);
 	json_decref(pinned.list);

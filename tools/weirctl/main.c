@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "tools/weirctl/weirctl.h"
 
@@ -180,24 +178,6 @@ static char *line_help(int key, const char *text, void *input)
 	      out);
 	fclose(out);
 	return list;
-}
-
-bool ctl_has_color(const struct ctl *ctl)
-{
-	const char *no_color = getenv("NO_COLOR");
-	const char *term = getenv("TERM");
-
-	return !ctl->is_plain && !(no_color && *no_color) && isatty(STDOUT_FILENO) &&
-	       !(term && strcmp(term, "dumb") == 0);
-}
-
-unsigned ctl_width(void)
-{
-	struct winsize size;
-
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
-		return 0;
-	return size.ws_col;
 }
 
 int main(int argc, char **argv)

@@ -26,8 +26,8 @@ struct rates {
 
 /* Reads ANSWER, which was taken at AT. PREVIOUS may be empty. A flow that is new counts from
  * nothing over its age. 0 or -ENOMEM. */
-int rates_take(struct rates *rates, const struct rates *previous, const json_t *answer,
-	       double at) WEIR_MUST_CHECK;
+int rates_take(struct rates *rates, const struct rates *previous, const json_t *answer, double at)
+	WEIR_MUST_CHECK;
 void rates_fini(struct rates *rates);
 
 /* From the fastest to the slowest; equal ones by id. Not to be PREVIOUS any more afterwards:

@@ -194,8 +194,8 @@ static int body_take(struct response *response)
 		return 1;
 	response->left -= size;
 	if (response->left == 0)
-		response->state = response->state == RESPONSE_BODY ? RESPONSE_DONE :
-								     RESPONSE_CHUNK_END;
+		response->state = response->state == RESPONSE_BODY ? RESPONSE_DONE
+								   : RESPONSE_CHUNK_END;
 	return 1;
 }
 

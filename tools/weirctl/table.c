@@ -10,7 +10,7 @@
 #include <wctype.h>
 
 #define COLUMN_GAP    2
-#define COLUMN_SHRUNK 15/* no column is cut below this */
+#define COLUMN_SHRUNK 15 /* no column is cut below this */
 #define COLUMNS_MAX   20
 
 void table_init(struct table *table, const struct column *columns, unsigned n)

@@ -24,9 +24,9 @@ static char *unit_scaled(char text[UNIT_TEXT], double bytes, const char *suffix)
 	for (i = 0; bytes >= 1023.5 && i + 1 < WEIR_ARRAY_SIZE(units); i++)
 		bytes /= 1024;
 	snprintf(text, UNIT_TEXT, "%.*f%s%s",
-		 bytes < 9.995 ? 2 :
-		 bytes < 99.95 ? 1 :
-				 0,
+		 bytes < 9.995	 ? 2
+		 : bytes < 99.95 ? 1
+				 : 0,
 		 bytes, units[i], suffix);
 	return text;
 }

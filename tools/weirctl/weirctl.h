@@ -53,10 +53,4 @@ extern const struct command command_tasks;
 extern const struct command command_upstream;
 extern const struct command command_upstreams;
 
-/* Whether tables have colour here. */
-bool ctl_has_color(const struct ctl *ctl);
-
-/* Columns of the terminal on standard output; 0 when it is none: lines may have any length. */
-unsigned ctl_width(void);
-
 #endif
