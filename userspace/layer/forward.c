@@ -55,10 +55,11 @@ static __attribute__((noinline)) int forward_connect(struct forward *forward,
 	uint64_t began = weir_loop_now(weir_loop_current());
 	int status;
 
-	forward_metrics_use(&forward->metrics, conn->listener);
 	if (!conn->result.upstream)
 		conn->result.upstream = forward->upstream;
 	status = weir_connect(forward->connector, conn, &forward->to, upstream);
+	/* Only now: another listener's connection may have come while this one was parked. */
+	forward_metrics_use(&forward->metrics, conn->listener);
 	if (status)
 		forward_note_refused(forward, conn, status);
 	else
@@ -128,7 +129,6 @@ static __attribute__((noinline)) int forward_carry(struct forward *forward, stru
 	weir_bridge_init(&bridge, conf, conn->stream, upstream);
 	forward_begin(forward, conn, &bridge);
 	status = weir_bridge_run(&bridge);
-	/* Another listener's connection may have come between. */
 	forward_metrics_use(&forward->metrics, conn->listener);
 	forward_end(forward, conn, &bridge);
 	return status;
