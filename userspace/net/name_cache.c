@@ -11,12 +11,12 @@
 #include "net/hash.h"
 #include "net/name_cache.h"
 
-#define CACHE_ENTRIES      4096
-#define CACHE_MAX_TTL_S    3600
-#define CACHE_MIN_TTL_S    1
+#define CACHE_ENTRIES	   4096
+#define CACHE_MAX_TTL_S	   3600
+#define CACHE_MIN_TTL_S	   1
 #define CACHE_NEGATIVE_S   5
 #define CACHE_ENTRIES_MOST (1u << 20)
-#define NS_PER_S           1000000000ull
+#define NS_PER_S	   1000000000ull
 
 /* ------------------------------------------------------------------------------------------
  * The table

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""The programs in userspace/examples: a proxy, and a layer of one's own."""
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+BUILD = os.environ.get("WEIR_BUILD", "build")
+
+
+def free_port():
+    """Below the ephemeral range, and each process starts elsewhere."""
+    first = os.getpid() * 41
+    for i in range(12000):
+        port = 20000 + (first + i) % 12000
+        with socket.socket() as probe:
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
+    raise AssertionError("no port is free")
+
+
+@contextlib.contextmanager
+def example(name, *args):
+    """The program while it runs. It must end by itself, with status 0, after SIGTERM."""
+    program = subprocess.Popen([f"{BUILD}/examples/{name}", *args], stderr=subprocess.PIPE, text=True)
+    try:
+        yield program
+        program.send_signal(signal.SIGTERM)
+        _, program.errors = program.communicate(timeout=20)
+        assert program.returncode == 0, program.errors
+    finally:
+        program.kill()
+        program.wait()
+
+
+def connect(port):
+    for _ in range(200):
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=10)
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+    raise AssertionError(f"nobody listens on {port}")
+
+
+def read_all(client):
+    data = b""
+    while piece := client.recv(65536):
+        data += piece
+    return data
+
+
+@pytest.fixture
+def origin():
+    """A server that answers what it was sent, backwards, when the client has ended."""
+    with socket.create_server(("127.0.0.1", free_port())) as server:
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    client, _ = server.accept()
+                    with client:
+                        client.sendall(read_all(client)[::-1])
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_proxy_carries(origin):
+    port = free_port()
+    with example("proxy", f"127.0.0.1:{port}", f"localhost:{origin}") as proxy:
+        for size in (1, 100_000, 3_000_000):
+            sent = os.urandom(size)
+            with connect(port) as client:
+                writer = threading.Thread(
+                    target=lambda: (client.sendall(sent), client.shutdown(socket.SHUT_WR))
+                )
+                writer.start()
+                assert read_all(client) == sent[::-1]
+                writer.join()
+    lines = [line for line in proxy.errors.splitlines() if "listener=proxy" in line]
+    assert len(lines) == 3, proxy.errors
+    assert "bytes_up=3000000" in lines[2] and "bytes_down=3000000" in lines[2], lines[2]
+
+
+def test_proxy_resets_when_nobody_answers():
+    port = free_port()
+    with example("proxy", f"127.0.0.1:{port}", f"127.0.0.1:{free_port() + 1}"):
+        with connect(port) as client:
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+
+
+def test_proxy_says_what_is_wrong():
+    for args in (["nonsense", "localhost:1"], ["127.0.0.1:1", "nonsense"], ["127.0.0.1:1"]):
+        done = subprocess.run(
+            [f"{BUILD}/examples/proxy", *args], capture_output=True, text=True, timeout=20
+        )
+        assert done.returncode != 0
+        assert "nonsense" in done.stderr or "usage" in done.stderr
+
+
+def test_drain_ends_by_the_second_signal(origin):
+    port = free_port()
+    with example("proxy", f"127.0.0.1:{port}", f"127.0.0.1:{origin}") as proxy:
+        with connect(port) as client:
+            client.sendall(b"x")
+            time.sleep(0.1)
+            proxy.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+            assert proxy.poll() is None  # the connection has five seconds
+            proxy.send_signal(signal.SIGTERM)
+            proxy.wait(timeout=4)
+
+
+def test_layer_serves_who_knows_the_word():
+    port = free_port()
+    with example("knock", f"127.0.0.1:{port}", "sesame"):
+        with connect(port) as client:
+            client.sendall(b"sesame\nhello")
+            client.shutdown(socket.SHUT_WR)
+            assert read_all(client) == b"hello"
+
+
+def test_layer_resets_who_does_not():
+    port = free_port()
+    with example("knock", f"127.0.0.1:{port}", "sesame"):
+        with connect(port) as client:
+            client.sendall(b"caraway\n")
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+
+
+def test_layer_refuses_a_word_that_is_too_long():
+    done = subprocess.run(
+        [f"{BUILD}/examples/knock", "127.0.0.1:1", "x" * 99], capture_output=True, text=True, timeout=20
+    )
+    assert done.returncode == 1
+    assert "cannot be the word" in done.stderr
