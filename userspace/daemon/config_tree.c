@@ -307,7 +307,8 @@ int config_tree_read(struct weir_arena *arena, const char *file, const char *tex
 
 	if (!yaml_parser_initialize(&reader.parser))
 		return out_of_memory(&reader);
-	yaml_parser_set_input_string(&reader.parser, (const unsigned char *)text, size);
+	yaml_parser_set_input_string(&reader.parser, (const unsigned char *)(size ? text : ""),
+				     size);
 	status = read_document(&reader, root);
 	yaml_parser_delete(&reader.parser);
 	return status;

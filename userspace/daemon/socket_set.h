@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_DAEMON_SOCKET_SET_H
+#define WEIR_DAEMON_SOCKET_SET_H
+
+/*
+ * The listening sockets of the process, keyed by address and worker. A configuration that
+ * keeps a listener keeps its sockets, so nothing that waits in their backlogs is lost. TCP
+ * sockets are one a worker (SO_REUSEPORT); Unix sockets and those handed over by a service
+ * manager are shared by all workers.
+ */
+
+#include <stdbool.h>
+
+#include <weir/address.h>
+#include <weir/error.h>
+#include <weir/list.h>
+
+#define SOCKET_SHARED UINT32_MAX /* as a worker: of all of them */
+
+struct socket_set {
+	struct weir_list sockets;
+	unsigned workers;
+};
+
+void socket_set_init(struct socket_set *set, unsigned workers);
+/* Takes in what a service manager handed over (LISTEN_FDS). */
+void socket_set_adopt(struct socket_set *set);
+/* Opens, or finds, the sockets of all workers for ADDRESS and marks them with GENERATION.
+ * 0 or -errno with ERROR. */
+int socket_set_open(struct socket_set *set, const struct weir_address *address, int backlog,
+		    unsigned generation, struct weir_error *error) WEIR_MUST_CHECK;
+/* The descriptor for one worker; -1 when there is none. */
+int socket_set_find(const struct socket_set *set, const struct weir_address *address,
+		    unsigned worker);
+/* Closes what GENERATION does not use. */
+void socket_set_keep(struct socket_set *set, unsigned generation);
+/* Closes what only GENERATION uses: it did not start. */
+void socket_set_drop(struct socket_set *set, unsigned generation);
+void socket_set_close(struct socket_set *set);
+
+#endif
