@@ -26,6 +26,7 @@
 #define WEIR_RINGS	64u    /* event rings: one per worker and process */
 #define WEIR_RING_BYTES 65536u
 #define WEIR_NAME_BYTES 24u
+#define WEIR_END_BYTES	48u
 #define WEIR_NO_RING	0xffffffffu
 
 /* Whether the kernel may carry this direction. Zero is harmless: all bytes go to userspace. */
@@ -90,15 +91,6 @@ struct weir_slot {
 };
 _Static_assert(sizeof(struct weir_slot) == 128, "slots are two cache lines");
 
-/* An end of a flow. IPv4 in the first four bytes. */
-struct weir_flow_end {
-	__u8 address[16];
-	__u16 port;   /* host byte order */
-	__u16 family; /* 4 or 6 */
-	__u32 pad;
-};
-_Static_assert(sizeof(struct weir_flow_end) == 24, "no hidden padding");
-
 /* One direction, for people. */
 struct weir_flow {
 	__u64 id; /* the daemon's number of the flow: both directions have the same */
@@ -112,8 +104,8 @@ struct weir_flow {
 	__u32 owner; /* process id of the daemon */
 	char listener[WEIR_NAME_BYTES];
 	char upstream[WEIR_NAME_BYTES];
-	struct weir_flow_end from;
-	struct weir_flow_end to;
+	char from[WEIR_END_BYTES]; /* "127.0.0.1:80", "[::1]:80" */
+	char to[WEIR_END_BYTES];
 	__u64 before_bytes; /* carried by userspace before the hand-over */
 	__u64 redirected_bytes;
 	__u64 redirected_segments;
@@ -125,7 +117,7 @@ struct weir_flow {
 	__u64 started_ns; /* of the flow */
 	__u64 last_ns;
 };
-_Static_assert(sizeof(struct weir_flow) == 224, "no hidden padding");
+_Static_assert(sizeof(struct weir_flow) == 272, "no hidden padding");
 
 /* Per CPU, since the maps were made. Every segment is in exactly one of redirected, passed
  * and drop_*. */
@@ -147,9 +139,8 @@ struct weir_stats {
 	__u64 drop_untrimmed; /* no memory to trim: bytes are lost, the flow is reset */
 	__u64 events;
 	__u64 events_lost; /* the ring was full */
-	__u64 pad[3];
 };
-_Static_assert(sizeof(struct weir_stats) == 160, "no hidden padding");
+_Static_assert(sizeof(struct weir_stats) == 136, "no hidden padding");
 
 enum weir_event_kind {
 	WEIR_EVENT_SPILL,  /* userspace has bytes to carry */
@@ -163,10 +154,12 @@ struct weir_kernel_event {
 };
 _Static_assert(sizeof(struct weir_kernel_event) == 16, "no hidden padding");
 
+/* Who reads a ring; mapped into the daemon. */
 struct weir_ring {
 	__u32 owner; /* process id; 0: free */
 	__u32 lost;  /* events that did not fit */
 };
+_Static_assert(sizeof(struct weir_ring) == 8, "an array has no gaps between its elements");
 
 /* What the maps are; one entry, mapped into the daemon. */
 struct weir_meta {
@@ -177,8 +170,7 @@ struct weir_meta {
 	__u64 inflight_bytes; /* the limit of new flows */
 	__u64 made_ns;	      /* CLOCK_MONOTONIC */
 	char build[32];	      /* version of the daemon that made them */
-	struct weir_ring rings[WEIR_RINGS];
 };
-_Static_assert(sizeof(struct weir_meta) == 64 + 8 * WEIR_RINGS, "no hidden padding");
+_Static_assert(sizeof(struct weir_meta) == 64, "no hidden padding");
 
 #endif

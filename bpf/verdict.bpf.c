@@ -55,6 +55,14 @@ struct {
 	__type(value, struct weir_meta);
 } weir_meta SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WEIR_RINGS);
+	__type(key, __u32);
+	__type(value, struct weir_ring);
+} weir_rings SEC(".maps");
+
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, WEIR_RING_BYTES);
@@ -86,18 +94,17 @@ struct segment {
 static __always_inline void event_send(const struct segment *seg, enum weir_event_kind kind)
 {
 	struct weir_kernel_event *event;
-	struct weir_meta *meta;
+	struct weir_ring *owner;
 	__u32 ring = READ_ONCE(seg->slot->ring);
-	__u32 zero = 0;
 	void *map;
 
 	map = bpf_map_lookup_elem(&weir_events, &ring);
 	event = map ? bpf_ringbuf_reserve(map, sizeof(*event), 0) : NULL;
 	if (!event) {
 		seg->stats->events_lost++;
-		meta = bpf_map_lookup_elem(&weir_meta, &zero);
-		if (meta && ring < WEIR_RINGS)
-			__sync_fetch_and_add(&meta->rings[ring].lost, 1);
+		owner = bpf_map_lookup_elem(&weir_rings, &ring);
+		if (owner)
+			__sync_fetch_and_add(&owner->lost, 1);
 		return;
 	}
 	event->cookie = seg->slot->cookie;

@@ -17,16 +17,11 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-static void end_fill(struct weir_flow_end *end, const struct weir_address *address)
+static void end_fill(char *end, struct weir_stream *stream)
 {
-	end->port = weir_address_port(address);
-	if (address->sa.sa_family == AF_INET) {
-		end->family = 4;
-		memcpy(end->address, &address->in.sin_addr, 4);
-	} else if (address->sa.sa_family == AF_INET6) {
-		end->family = 6;
-		memcpy(end->address, &address->in6.sin6_addr, 16);
-	}
+	char text[WEIR_ADDRESS_TEXT];
+
+	snprintf(end, WEIR_END_BYTES, "%.47s", weir_address_format(weir_stream_peer(stream), text));
 }
 
 static void record_fill(const struct lane *lane, struct weir_flow *flow)
@@ -49,8 +44,8 @@ static void record_fill(const struct lane *lane, struct weir_flow *flow)
 		 bridge->listener ? bridge->listener : "");
 	snprintf(flow->upstream, sizeof(flow->upstream), "%s",
 		 bridge->upstream ? bridge->upstream : "");
-	end_fill(&flow->from, weir_stream_peer(bridge->stream[lane->way]));
-	end_fill(&flow->to, weir_stream_peer(bridge->stream[!lane->way]));
+	end_fill(flow->from, bridge->stream[lane->way]);
+	end_fill(flow->to, bridge->stream[!lane->way]);
 	if (getsockopt(lane->from, SOL_SOCKET, SO_NETNS_COOKIE, &flow->netns_cookie, &size))
 		flow->netns_cookie = 0; /* before 5.14 */
 }

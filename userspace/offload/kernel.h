@@ -29,6 +29,7 @@ struct weir_kernel {
 	int hold_prog;		 /* -1: flows cannot be handed back */
 	struct weir_slot *slots; /* mapped */
 	struct weir_meta *meta;	 /* mapped */
+	struct weir_ring *rings; /* mapped */
 	size_t slots_bytes;
 	uint32_t n_slots;
 	uint32_t pid;

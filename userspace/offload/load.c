@@ -79,8 +79,10 @@ static int load_memory(struct weir_kernel *kernel)
 	kernel->slots = load_map_memory(bpf_map__fd(verdict->maps.weir_slots), kernel->slots_bytes);
 	kernel->meta = load_map_memory(bpf_map__fd(verdict->maps.weir_meta),
 				       page_round(sizeof(struct weir_meta)));
+	kernel->rings = load_map_memory(bpf_map__fd(verdict->maps.weir_rings),
+					page_round(WEIR_RINGS * sizeof(struct weir_ring)));
 	kernel->lanes = calloc(kernel->n_slots, sizeof(kernel->lanes[0]));
-	return kernel->slots && kernel->meta && kernel->lanes ? 0 : -ENOMEM;
+	return kernel->slots && kernel->meta && kernel->rings && kernel->lanes ? 0 : -ENOMEM;
 }
 
 /* The version last: whoever finds it finds all of it. */
@@ -188,11 +190,14 @@ void kernel_unload(struct weir_kernel *kernel)
 		munmap(kernel->slots, kernel->slots_bytes);
 	if (kernel->meta)
 		munmap(kernel->meta, page_round(sizeof(struct weir_meta)));
+	if (kernel->rings)
+		munmap(kernel->rings, page_round(WEIR_RINGS * sizeof(struct weir_ring)));
 	free(kernel->lanes);
 	hold_bpf__destroy(kernel->hold);
 	verdict_bpf__destroy(kernel->verdict);
 	kernel->slots = NULL;
 	kernel->meta = NULL;
+	kernel->rings = NULL;
 	kernel->lanes = NULL;
 	kernel->hold = NULL;
 	kernel->verdict = NULL;

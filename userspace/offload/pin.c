@@ -23,8 +23,8 @@
 #include "verdict.skel.h"
 #include "offload/kernel.h"
 
-const char *const pin_names[] = { "weir_meta",	"weir_flows",  "weir_slots", "weir_stats",
-				  "weir_socks", "weir_events", NULL };
+const char *const pin_names[] = { "weir_meta",	"weir_flows", "weir_slots",  "weir_stats",
+				  "weir_socks", "weir_rings", "weir_events", NULL };
 
 char *pin_path(char *path, const char *folder, const char *map)
 {

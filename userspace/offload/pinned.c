@@ -3,7 +3,6 @@
  * What tools read from the pinned maps when no daemon answers.
  */
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,14 +48,6 @@ static int pinned_check(const char *pin)
 	return status;
 }
 
-static void end_format(const struct weir_flow_end *end, char *text, size_t size)
-{
-	char host[INET6_ADDRSTRLEN] = "-";
-
-	inet_ntop(end->family == 6 ? AF_INET6 : AF_INET, end->address, host, sizeof(host));
-	snprintf(text, size, end->family == 6 ? "[%s]:%u" : "%s:%u", host, end->port);
-}
-
 static void flow_show(uint64_t cookie, const struct weir_flow *flow,
 		      void (*fn)(void *ctx, const struct weir_pinned_flow *flow), void *ctx)
 {
@@ -67,6 +58,8 @@ static void flow_show(uint64_t cookie, const struct weir_flow *flow,
 		.path = flow->path == WEIR_FLOW_SOCKMAP ? "sockmap" : "copy",
 		.listener = flow->listener,
 		.upstream = flow->upstream,
+		.from = flow->from,
+		.to = flow->to,
 		.cookie = cookie,
 		.netns_cookie = flow->netns_cookie,
 		.owner = flow->owner,
@@ -81,8 +74,6 @@ static void flow_show(uint64_t cookie, const struct weir_flow *flow,
 		.last_ns = flow->last_ns,
 	};
 
-	end_format(&flow->from, shown.from, sizeof(shown.from));
-	end_format(&flow->to, shown.to, sizeof(shown.to));
 	fn(ctx, &shown);
 }
 

@@ -96,10 +96,10 @@ void slots_sweep(struct weir_kernel *kernel)
 			slot_clear(slot);
 	}
 	for (uint32_t i = 0; i < WEIR_RINGS; i++) {
-		uint32_t owner = kernel->meta->rings[i].owner;
+		uint32_t owner = kernel->rings[i].owner;
 
 		if (owner && owner_is_gone(kernel, owner))
-			kernel->meta->rings[i].owner = 0;
+			kernel->rings[i].owner = 0;
 	}
 	free(kept);
 }
@@ -113,11 +113,11 @@ int ring_take(struct weir_kernel *kernel, int *fd)
 	uint32_t index = 0;
 	int status;
 
-	while (index < WEIR_RINGS && !owner_swap(&kernel->meta->rings[index].owner, 0, kernel->pid))
+	while (index < WEIR_RINGS && !owner_swap(&kernel->rings[index].owner, 0, kernel->pid))
 		index++;
 	if (index == WEIR_RINGS)
 		return -ENOSPC;
-	kernel->meta->rings[index].lost = 0;
+	kernel->rings[index].lost = 0;
 	*fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "weir_ring", 0, 0, WEIR_RING_BYTES, NULL);
 	if (*fd < 0) {
 		status = -errno;
@@ -132,7 +132,7 @@ int ring_take(struct weir_kernel *kernel, int *fd)
 err_update:
 	close(*fd);
 err_create:
-	kernel->meta->rings[index].owner = 0;
+	kernel->rings[index].owner = 0;
 	return status;
 }
 
@@ -141,5 +141,5 @@ void ring_put(struct weir_kernel *kernel, int index)
 	uint32_t key = (uint32_t)index;
 
 	bpf_map_delete_elem(kernel->events, &key);
-	__atomic_store_n(&kernel->meta->rings[index].owner, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&kernel->rings[index].owner, 0, __ATOMIC_RELEASE);
 }

@@ -63,7 +63,7 @@ static void worker_on_ring(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 	ring_buffer__consume(worker->ring_reader);
-	lost = __atomic_load_n(&worker->kernel->meta->rings[worker->ring].lost, __ATOMIC_ACQUIRE);
+	lost = __atomic_load_n(&worker->kernel->rings[worker->ring].lost, __ATOMIC_ACQUIRE);
 	if (lost == worker->ring_lost)
 		return;
 	worker->ring_lost = lost;

@@ -55,8 +55,8 @@ const char *weir_probe_status_name(enum weir_probe_status status);
 /* Loads and attaches what this kernel takes, pins it, and runs the self-tests (tens of
  * milliseconds, blocking, loopback sockets only). Always returns a kernel, usable or not, but
  * for -ENOMEM: then NULL. ERROR may be NULL. */
-struct weir_kernel *weir_kernel_open(const struct weir_kernel_conf *conf, struct weir_error *error)
-	WEIR_MUST_CHECK;
+struct weir_kernel *weir_kernel_open(const struct weir_kernel_conf *conf,
+				     struct weir_error *error) WEIR_MUST_CHECK;
 /* All offloads are freed. Pinned maps of a usable kernel are taken away unless KEEP: flows may
  * go on in another process. Accepts NULL. */
 void weir_kernel_close(struct weir_kernel *kernel, bool keep);
@@ -104,7 +104,7 @@ void weir_offload_read_counts(const struct weir_offload *offload,
  * Pinned maps, for tools: they work when the daemon is down
  */
 
-/* Both ends as text, so that tools need no BPF headers. */
+/* Borrowed for the length of the call. */
 struct weir_pinned_flow {
 	uint64_t id;
 	const char *way;   /* "up", "down" */
@@ -112,8 +112,8 @@ struct weir_pinned_flow {
 	const char *path;  /* "sockmap", "copy": what the last segment took */
 	const char *listener;
 	const char *upstream;
-	char from[64];
-	char to[64];
+	const char *from; /* "127.0.0.1:80" */
+	const char *to;
 	uint64_t cookie;
 	uint64_t netns_cookie;
 	uint32_t owner; /* process id */
