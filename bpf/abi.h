@@ -85,8 +85,8 @@ struct weir_slot {
 	__u32 want;	 /* enum weir_want */
 	__u32 ring;	 /* where its events go */
 	__u32 owner;	 /* process that allocated it; 0: free */
-	__u32 pad1;
-	__u64 before; /* bytes read from the source before it was in the map */
+	__u32 other;	 /* slot of the other direction */
+	__u64 before;	 /* bytes read from the source before it was in the map */
 	__u64 pad2;
 };
 _Static_assert(sizeof(struct weir_slot) == 128, "slots are two cache lines");
@@ -131,6 +131,7 @@ struct weir_stats {
 	__u64 spill_inflight; /* more unacknowledged bytes than the limit */
 	__u64 spill_sndbuf;   /* the destination's send buffer is full */
 	__u64 pass_shut;      /* of the passed: userspace wants them, or is catching up */
+	__u64 pass_other;     /* of the passed: userspace has the other direction in hand */
 	__u64 pass_foreign;   /* of the passed: the socket has no record */
 	__u64 pass_peer_gone; /* of the passed: the destination is not in the map */
 	__u64 pass_gap;	      /* of the passed: bytes before them are missing */
@@ -140,7 +141,7 @@ struct weir_stats {
 	__u64 events;
 	__u64 events_lost; /* the ring was full */
 };
-_Static_assert(sizeof(struct weir_stats) == 136, "no hidden padding");
+_Static_assert(sizeof(struct weir_stats) == 144, "no hidden padding");
 
 enum weir_event_kind {
 	WEIR_EVENT_SPILL,  /* userspace has bytes to carry */

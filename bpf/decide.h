@@ -10,7 +10,10 @@
  *    retransmit that overlaps, the rest of a segment that userspace had read in part). What
  *    lies before the next new byte is cut off.
  * 2. Gate. Bytes may pass userspace by only when it asked for that and has nothing in hand that
- *    must go first.
+ *    must go first. Nor may they while it has bytes of the other direction in hand: what is
+ *    redirected to a socket and what is passed from it share a queue of the kernel, where passed
+ *    bytes would wait for redirected ones and are accounted without the socket's lock
+ *    (sk_psock_backlog).
  * 3. Bound. The kernel queues redirected bytes without limit: what the destination cannot take
  *    now goes to userspace, whose receive buffer stops the sender.
  */
@@ -37,10 +40,19 @@ static inline enum weir_cut weir_decide_cut(__u32 next_seq, __u32 seq, __u32 len
 	return WEIR_CUT_NEW;
 }
 
-/* Whether the kernel may carry the next byte. */
-static inline int weir_decide_gate(__u32 want, __u64 passed, __u64 user_done)
+enum weir_gate {
+	WEIR_GATE_SHUT,
+	WEIR_GATE_OTHER, /* shut because of the other direction only: userspace may be asleep */
+	WEIR_GATE_OPEN,
+};
+
+/* Whether the kernel may carry the next byte. IN_HAND: passed and not yet forwarded bytes of this
+ * direction and of the other one. */
+static inline enum weir_gate weir_decide_gate(__u32 want, __u64 in_hand, __u64 other_in_hand)
 {
-	return want == WEIR_WANT_REDIRECT && passed == user_done;
+	if (want != WEIR_WANT_REDIRECT || in_hand)
+		return WEIR_GATE_SHUT;
+	return other_in_hand ? WEIR_GATE_OTHER : WEIR_GATE_OPEN;
 }
 
 enum weir_bound {
@@ -79,8 +91,8 @@ struct weir_decide_case {
 	__u32 seq;
 	__u32 len;
 	__u32 want;
-	__u64 passed;
-	__u64 user_done;
+	__u64 in_hand;
+	__u64 other_in_hand;
 	__u64 sent;
 	__u64 limit;
 	struct weir_peer peer;
@@ -95,7 +107,7 @@ _Static_assert(sizeof(struct weir_decide_case) == 88, "no hidden padding");
 static inline void weir_decide_run(struct weir_decide_case *c)
 {
 	c->cut = weir_decide_cut(c->next_seq, c->seq, c->len, &c->cut_bytes);
-	c->gate = (__u32)weir_decide_gate(c->want, c->passed, c->user_done);
+	c->gate = weir_decide_gate(c->want, c->in_hand, c->other_in_hand);
 	c->bound = weir_decide_bound(&c->peer, c->sent, c->len, c->limit);
 }
 

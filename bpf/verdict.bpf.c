@@ -274,14 +274,34 @@ static __always_inline int segment_redirect(const struct segment *seg)
 	return 0;
 }
 
+/* The pass comes first: whoever gets the event must find it in the slot. */
+static __always_inline int segment_pass_loudly(const struct segment *seg,
+					       enum weir_flow_state state)
+{
+	segment_pass(seg, state);
+	event_send(seg, WEIR_EVENT_SPILL);
+	return SK_PASS;
+}
+
 static __always_inline int segment_spill(const struct segment *seg)
 {
 	seg->slot->spills++;
 	seg->flow->spills++;
-	/* The pass comes first: whoever gets the event must find it in the slot. */
-	segment_pass(seg, WEIR_FLOW_SPILLED);
-	event_send(seg, WEIR_EVENT_SPILL);
-	return SK_PASS;
+	return segment_pass_loudly(seg, WEIR_FLOW_SPILLED);
+}
+
+static __always_inline __u64 slot_in_hand(struct weir_slot *slot)
+{
+	return READ_ONCE(slot->passed) - READ_ONCE(slot->user_done);
+}
+
+static __always_inline enum weir_gate segment_gate(const struct segment *seg)
+{
+	__u32 index = READ_ONCE(seg->slot->other);
+	struct weir_slot *other = bpf_map_lookup_elem(&weir_slots, &index);
+
+	return weir_decide_gate(READ_ONCE(seg->slot->want), slot_in_hand(seg->slot),
+				other ? slot_in_hand(other) : 0);
 }
 
 static __always_inline int segment_carry(const struct segment *seg)
@@ -290,9 +310,15 @@ static __always_inline int segment_carry(const struct segment *seg)
 	struct weir_peer peer = {};
 	__u64 sent;
 
-	if (!weir_decide_gate(READ_ONCE(slot->want), slot->passed, READ_ONCE(slot->user_done))) {
+	switch (segment_gate(seg)) {
+	case WEIR_GATE_SHUT:
 		seg->stats->pass_shut++;
 		return segment_pass(seg, WEIR_FLOW_PASSING);
+	case WEIR_GATE_OTHER:
+		seg->stats->pass_other++;
+		return segment_pass_loudly(seg, WEIR_FLOW_PASSING);
+	case WEIR_GATE_OPEN:
+		break;
 	}
 	sent = slot_sent(slot);
 	if (peer_look(slot, seg->flow->peer_cookie, sent, &peer)) {

@@ -10,10 +10,13 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <weir/error.h>
@@ -95,6 +98,23 @@ int rig_group_teardown(void **state)
 	return 0;
 }
 
+/* Most of the kernel's warnings come once a boot; the next one shall show. */
+static void rewind_warnings(void)
+{
+	pid_t child = fork();
+	int fd;
+
+	if (child == 0) {
+		if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+		    mount("none", "/sys/kernel/debug", "debugfs", 0, NULL))
+			_exit(1);
+		fd = open("/sys/kernel/debug/clear_warn_once", O_WRONLY | O_CLOEXEC);
+		_exit(fd >= 0 && write(fd, "1", 1) == 1 ? 0 : 1);
+	}
+	if (child > 0)
+		waitpid(child, NULL, 0);
+}
+
 int rig_kernel_warnings(void)
 {
 	static int log = -1;
@@ -103,6 +123,7 @@ int rig_kernel_warnings(void)
 	ssize_t n;
 
 	if (log < 0) {
+		rewind_warnings();
 		log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 		if (log >= 0)
 			lseek(log, 0, SEEK_END);
@@ -310,6 +331,7 @@ static int rig_bridge(void *arg)
 
 	rig->bridge_status = weir_bridge_run(&rig->bridge);
 	rig->bridge_ended = true;
+	rig->ended_ns = weir_now();
 	weir_stream_close(rig->front);
 	weir_stream_close(rig->back);
 	return 0;

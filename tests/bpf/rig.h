@@ -51,6 +51,7 @@ struct rig {
 	struct weir_bridge bridge;
 	int bridge_status;
 	bool bridge_ended;
+	uint64_t ended_ns;
 	/* Called in the main task when everything stands, before data flows; may be NULL. */
 	void (*before)(struct rig *rig);
 	/* A task beside the flow; cancelled when the bridge has ended. May be NULL. */

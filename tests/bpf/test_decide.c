@@ -49,19 +49,19 @@ static const struct named_case cases[] = {
 	{ "a gap over the top",
 	  { .next_seq = 0xfffffff0, .seq = 3, .len = 4, .peer = ROOM, .cut = WEIR_CUT_GAP } },
 	/* gate */
-	{ "open",
+	{ "open", { .len = 1, .want = WEIR_WANT_REDIRECT, .peer = ROOM, .gate = WEIR_GATE_OPEN } },
+	{ "userspace wants it", { .len = 1, .want = WEIR_WANT_PASS, .peer = ROOM } },
+	{ "userspace has some in hand",
+	  { .len = 1, .want = WEIR_WANT_REDIRECT, .in_hand = 1, .peer = ROOM } },
+	{ "of both directions",
+	  { .len = 1, .want = WEIR_WANT_REDIRECT, .in_hand = 1, .other_in_hand = 1, .peer = ROOM } },
+	{ "of the other direction",
 	  { .len = 1,
 	    .want = WEIR_WANT_REDIRECT,
-	    .passed = 7,
-	    .user_done = 7,
+	    .other_in_hand = 1ull << 40,
 	    .peer = ROOM,
-	    .gate = 1 } },
-	{ "userspace wants it",
-	  { .len = 1, .want = WEIR_WANT_PASS, .passed = 7, .user_done = 7, .peer = ROOM } },
-	{ "userspace has some in hand",
-	  { .len = 1, .want = WEIR_WANT_REDIRECT, .passed = 8, .user_done = 7, .peer = ROOM } },
-	{ "an unknown wish is none",
-	  { .len = 1, .want = 2, .passed = 7, .user_done = 7, .peer = ROOM } },
+	    .gate = WEIR_GATE_OTHER } },
+	{ "an unknown wish is none", { .len = 1, .want = 2, .peer = ROOM } },
 	/* bound */
 	{ "just within the limit",
 	  { .len = 100,
@@ -117,7 +117,7 @@ static int case_differs(const struct named_case *named, const struct weir_decide
 
 	if (right->next_seq || right->seq)
 		differs |= got->cut != right->cut || got->cut_bytes != right->cut_bytes;
-	if (right->passed)
+	if (right->want || right->gate)
 		differs |= got->gate != right->gate;
 	if (right->limit)
 		differs |= got->bound != right->bound;

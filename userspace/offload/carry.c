@@ -95,6 +95,10 @@ static void lane_spill(struct lane *lane)
 
 	lane_set_state(lane, LANE_SPILLED);
 	lane->full_reads = 0;
+	/* Or userspace has the other direction in hand, and both must go through it. */
+	if (lane->slot->spills == lane->spills)
+		return;
+	lane->spills = lane->slot->spills;
 	carry_count(carry->worker, spills);
 	carry->spill_ns[carry->spills++ % CARRY_SPILLS] = now;
 	if (carry_may_leave(carry) && carry_spills_much(carry, now))

@@ -88,6 +88,7 @@ struct lane {
 	uint64_t read;	     /* passed bytes that userspace has read */
 	uint64_t after;	     /* bytes read while the source was not in the map */
 	uint64_t synced;     /* redirected bytes that are known to be in the destination's socket */
+	uint32_t spills;     /* of the slot, when it was last looked at */
 	uint32_t full_reads; /* of the scratch memory, in a row, since the spill */
 	char *chunk;	     /* read and not yet written; NULL: none. Owned */
 	uint32_t chunk_size;

@@ -117,8 +117,10 @@ static int carry_prepare(struct carry *carry)
 
 	for (int i = 0; i < 2 && !status; i++)
 		status = lane_prepare(&carry->lane[i]);
-	for (int i = 0; i < 2 && !status; i++)
+	for (int i = 0; i < 2 && !status; i++) {
+		carry->lane[i].slot->other = carry->lane[!i].index;
 		status = lane_record(&carry->lane[i]);
+	}
 	return status;
 }
 

@@ -160,6 +160,7 @@ static int rig_join(struct rig *rig)
 		slot->before = consumed;
 		slot->limit = RIG_LIMIT;
 		slot->ring = WEIR_NO_RING;
+		slot->other = (uint32_t)rig->slot[!i];
 		slot->cookie = rig->cookie[i];
 		if (bpf_map_update_elem(rig->kernel->flows, &rig->cookie[i], &flow, BPF_ANY))
 			return rig_fail_errno(rig, "record");

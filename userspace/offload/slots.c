@@ -48,6 +48,7 @@ int slot_take(struct weir_kernel *kernel)
 static void slot_clear(struct weir_slot *slot)
 {
 	memset(slot, 0, offsetof(struct weir_slot, owner));
+	slot->other = 0;
 	slot->before = 0;
 	__atomic_store_n(&slot->owner, 0, __ATOMIC_RELEASE);
 }

@@ -30,6 +30,7 @@ static const struct {
 	STAT(spill_inflight),
 	STAT(spill_sndbuf),
 	STAT(pass_shut),
+	STAT(pass_other),
 	STAT(pass_foreign),
 	STAT(pass_peer_gone),
 	STAT(pass_gap),
