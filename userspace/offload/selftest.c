@@ -357,9 +357,9 @@ static int test_splice(struct rig *rig)
 		return rig_fail_errno(rig, "pipe");
 	n = splice(rig->fd[FRONT], NULL, pipes[1], NULL, 4, SPLICE_F_NONBLOCK);
 	snprintf(rig->reason, sizeof(rig->reason), "splice(2) on a mapped socket: %s",
-		 n == 4 ? "works" :
-		 n < 0	? weir_strerror(-errno) :
-			  "no data");
+		 n == 4	 ? "works"
+		 : n < 0 ? weir_strerror(-errno)
+			 : "no data");
 	close(pipes[0]);
 	close(pipes[1]);
 	return 0;

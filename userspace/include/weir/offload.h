@@ -55,8 +55,8 @@ const char *weir_probe_status_name(enum weir_probe_status status);
 /* Loads and attaches what this kernel takes, pins it, and runs the self-tests (tens of
  * milliseconds, blocking, loopback sockets only). Always returns a kernel, usable or not, but
  * for -ENOMEM: then NULL. ERROR may be NULL. */
-struct weir_kernel *weir_kernel_open(const struct weir_kernel_conf *conf,
-				     struct weir_error *error) WEIR_MUST_CHECK;
+struct weir_kernel *weir_kernel_open(const struct weir_kernel_conf *conf, struct weir_error *error)
+	WEIR_MUST_CHECK;
 /* All offloads are freed. Pinned maps of a usable kernel are taken away unless KEEP: flows may
  * go on in another process. Accepts NULL. */
 void weir_kernel_close(struct weir_kernel *kernel, bool keep);
