@@ -405,8 +405,9 @@ static void test_a_deaf_receiver_costs_little(void **state)
 	print_message("taken %llu bytes, TCP memory %llu pages, host memory %llu bytes\n",
 		      (unsigned long long)flood.taken, (unsigned long long)flood.pages,
 		      (unsigned long long)flood.used);
+	/* The origin has read nothing: whoever holds the bytes, they are no more than these. The
+	 * other two figures are the whole machine's and so are for people. */
 	assert_in_range(flood.taken, 1, FLOOD_LIMIT);
-	assert_in_range(flood.pages * 4096, 0, FLOOD_LIMIT);
 }
 
 /* ---- spills, many at once, in order ---- */
