@@ -298,7 +298,7 @@ $(B)/weir.pc: Makefile
 DEPS_BUILD := gcc make clang pkg-config|pkgconf bpftool|linux-tools-generic libc6-dev libuv1-dev \
 	libssl-dev libllhttp-dev|node-llhttp libnghttp2-dev libbpf-dev libelf-dev zlib1g-dev \
 	libboost-context-dev libc-ares-dev libcyaml-dev libyaml-dev libjansson-dev libsystemd-dev \
-	libcmocka-dev
+	libcmocka-dev systemtap-sdt-dev
 DEPS_RUN := curl
 DEPS_TEST := python3 python3-pytest python3-pytest-timeout python3-yaml python3-jsonschema \
 	python3-aiohttp clang-format clang-tidy cppcheck llvm libclang-rt-dev|libclang-rt-18-dev \

@@ -16,6 +16,7 @@
 #include <errno.h>
 
 #include <weir/error.h>
+#include <weir/usdt.h>
 
 #include "net/flow.h"
 #include "net/pump.h"
@@ -105,6 +106,7 @@ static void bridge_set_path(struct weir_bridge *bridge, enum weir_path path, con
 	bridge->why = bridge->forbidden ? bridge->forbidden : why;
 	if (path == bridge->path)
 		return;
+	weir_usdt_path_switch(bridge->id, bridge->path, path, bridge->why);
 	bridge->path = path;
 	bridge->switches++;
 	bridge_reset_sample(bridge);
@@ -155,6 +157,7 @@ static bool engine_carry(struct engine *engine)
 	status = bridge->conf->offload->ops->carry(bridge->conf->offload, bridge, &why);
 	if (status < 0 && bridge->end == WEIR_END_NONE) {
 		bridge_forbid(bridge, WEIR_PATH_SOCKMAP, why ? why : weir_strerror(status));
+		weir_usdt_path_switch(bridge->id, bridge->path, before, bridge->forbidden);
 		bridge->path = before;
 		bridge->switches--;
 		return true;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <weir/log.h>
+#include <weir/usdt.h>
 
 #include "net/socket.h"
 
@@ -90,11 +91,14 @@ static int conn_main(void *arg)
 
 	conn_init(&conn, listener, accepted->stream);
 	free(accepted);
+	weir_usdt_conn_begin(conn.id, conn.listener, &conn.peer.sa);
 	if (listener->conf.on_begin)
 		listener->conf.on_begin(listener->conf.ctx, &conn);
 	conn.result.status = weir_serve(listener->conf.service, &conn);
 	if (status_is_refusal(conn.result.status))
 		listener->stats.refused++;
+	weir_usdt_conn_end(conn.id, conn.result.status, conn.result.bytes_up,
+			   conn.result.bytes_down);
 	if (listener->conf.on_end)
 		listener->conf.on_end(listener->conf.ctx, &conn);
 	conn_fini(&conn);
