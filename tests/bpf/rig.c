@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,15 +37,20 @@ uint64_t rig_random(uint64_t *state)
 	return *state;
 }
 
-static void noise_init(void)
+static void noise_make(void)
 {
 	uint64_t state = 0x9e3779b97f4a7c15ull;
 
-	if (noise[0] || noise[1])
-		return;
 	for (size_t i = 0; i < NOISE_BYTES; i++)
 		noise[i] = (char)rig_random(&state);
 	memcpy(noise + NOISE_BYTES, noise, BLOCK_BYTES);
+}
+
+static void noise_init(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, noise_make);
 }
 
 static const char *payload_at(uint64_t seed, uint64_t offset)

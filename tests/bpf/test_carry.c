@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -352,7 +353,7 @@ static int flip_flow(void *arg)
 {
 	struct flips *flips = arg;
 	uint64_t random = ++flips->seed * 2654435761u;
-	struct rig *rig = test_calloc(1, sizeof(*rig));
+	struct rig *rig = calloc(1, sizeof(*rig)); /* cmocka's is for one thread */
 	bool bulk = rig_random(&random) % 4 == 0;
 
 	rig->offload = flips->offload;
@@ -380,7 +381,7 @@ static int flip_flow(void *arg)
 	flips->switches += rig->bridge.switches;
 	for (int i = 0; i < 2; i++)
 		flips->kernel_bytes += rig->bridge.way[i].bytes_path[WEIR_PATH_SOCKMAP];
-	test_free(rig);
+	free(rig);
 	return 0;
 }
 
@@ -433,6 +434,50 @@ static void test_random_changes_of_path(void **state)
 	assert_int_equal(rig_kernel_warnings(), 0);
 }
 
+/* ---- two workers on one kernel ---- */
+
+struct flip_thread {
+	pthread_t thread;
+	struct weir_kernel *kernel;
+	struct flips flips;
+	struct weir_offload_counts counts;
+};
+
+static void *flip_thread_main(void *arg)
+{
+	struct flip_thread *thread = arg;
+
+	rig_run_main(thread->kernel, flip_main, &thread->flips, &thread->flips.offload,
+		     &thread->counts);
+	return NULL;
+}
+
+static void test_two_workers(void **state)
+{
+	struct flip_thread threads[2] = { 0 };
+	struct weir_kernel *kernel;
+
+	(void)state;
+	RIG_NEEDS_KERNEL(kernel);
+	for (int i = 0; i < 2; i++) {
+		threads[i].kernel = kernel;
+		threads[i].flips.seed = FLIP_TOTAL - 150;
+		assert_int_equal(
+			pthread_create(&threads[i].thread, NULL, flip_thread_main, &threads[i]), 0);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i].thread, NULL);
+	for (int i = 0; i < 2; i++) {
+		if (threads[i].flips.error[0])
+			fail_msg("worker %d, %s", i, threads[i].flips.error);
+		assert_int_equal(threads[i].flips.flows, 150);
+		assert_true(threads[i].counts.handed_over > 150);
+		assert_int_equal(threads[i].counts.audit_failed, 0);
+		assert_int_equal(threads[i].counts.broken, 0);
+	}
+	assert_int_equal(rig_kernel_warnings(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +492,7 @@ int main(void)
 		cmocka_unit_test(test_idle_sees_the_kernel),
 		cmocka_unit_test(test_operator_closes),
 		cmocka_unit_test(test_random_changes_of_path),
+		cmocka_unit_test(test_two_workers),
 	};
 
 	rig_kernel_warnings();
