@@ -22,6 +22,23 @@ static bool uses_path(const struct weir_config *config, enum weir_path path)
 	return false;
 }
 
+/* What was asked of the kernel and what it answered: one line each. */
+static void kernel_say(const struct weir_kernel *kernel)
+{
+	size_t n;
+	const struct weir_probe_result *results = weir_kernel_results(kernel, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct weir_probe_result *result = &results[i];
+
+		weir_log(result->status == WEIR_PROBE_FAILED ? WEIR_LOG_WARN : WEIR_LOG_INFO,
+			 "kernel", result->name,
+			 WEIR_LOG_STR("result", weir_probe_status_name(result->status)),
+			 WEIR_LOG_STR("reason", result->reason),
+			 WEIR_LOG_STR("disables", result->disables));
+	}
+}
+
 int kernel_open(struct weir_daemon *daemon, const struct weir_config *config,
 		struct weir_error *error)
 {
@@ -35,6 +52,8 @@ int kernel_open(struct weir_daemon *daemon, const struct weir_config *config,
 	daemon->kernel = weir_kernel_open(&conf, error);
 	if (daemon->kernel == NULL)
 		return weir_error_set(error, -ENOMEM, "out of memory");
+	if (!conf.disabled)
+		kernel_say(daemon->kernel);
 	if (weir_kernel_is_usable(daemon->kernel, &why))
 		weir_log(WEIR_LOG_INFO, "offload", "the kernel can carry connections");
 	else if (!conf.disabled)
