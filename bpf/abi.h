@@ -136,7 +136,7 @@ struct weir_stats {
 	__u64 pass_peer_gone; /* of the passed: the destination is not in the map */
 	__u64 pass_gap;	      /* of the passed: bytes before them are missing */
 	__u64 drop_fin;	      /* a FIN without data: the end is seen by other means */
-	__u64 drop_stale;     /* nothing new in it: bytes may be lost, the flow is reset */
+	__u64 drop_stale;     /* old bytes that came again with a FIN */
 	__u64 drop_untrimmed; /* no memory to trim: bytes are lost, the flow is reset */
 	__u64 events;
 	__u64 events_lost; /* the ring was full */

@@ -22,7 +22,7 @@
 
 enum weir_cut {
 	WEIR_CUT_NEW,	/* all or the last part of it is new */
-	WEIR_CUT_STALE, /* nothing is new: TCP never delivers such a segment */
+	WEIR_CUT_STALE, /* nothing is new but its FIN: it was sent again with old bytes */
 	WEIR_CUT_GAP,	/* bytes before it never came by */
 };
 

@@ -193,8 +193,10 @@ static __always_inline int segment_cut(struct segment *seg)
 		segment_break(seg);
 		break;
 	case WEIR_CUT_STALE:
+		/* All of it must go: a drop counts what is left as read. */
+		if (segment_trim(seg, seg->len))
+			segment_break(seg);
 		seg->stats->drop_stale++;
-		segment_break(seg);
 		return -1;
 	case WEIR_CUT_NEW:
 		break;
