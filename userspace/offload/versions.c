@@ -69,13 +69,39 @@ static bool bug_is_fixed(const struct known_bug *bug, const struct release *runn
 	return last && release_compare(running, last) > 0;
 }
 
+static bool release_parse(const char *text, struct release *release)
+{
+	*release = (struct release){ 0 };
+	return sscanf(text, "%u.%u.%u", &release->major, &release->minor, &release->patch) >= 2;
+}
+
+/* Debian and Ubuntu number their own builds in the release and say elsewhere which upstream
+ * release these stand on: "#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-10-01)", and
+ * "Ubuntu 6.8.0-45.45-generic 6.8.12". */
+static bool release_running(const struct utsname *name, struct release *release)
+{
+	const char *debian = strstr(name->version, "Debian ");
+	char line[128] = "";
+	FILE *file;
+
+	if (debian && release_parse(debian + strlen("Debian "), release))
+		return true;
+	file = fopen("/proc/version_signature", "re");
+	if (file && !fgets(line, sizeof(line), file))
+		line[0] = '\0';
+	if (file)
+		fclose(file);
+	if (strrchr(line, ' ') && release_parse(strrchr(line, ' ') + 1, release))
+		return true;
+	return release_parse(name->release, release);
+}
+
 void versions_report(struct weir_kernel *kernel)
 {
-	struct release running = { 0 };
+	struct release running;
 	struct utsname name;
 
-	if (uname(&name) ||
-	    sscanf(name.release, "%u.%u.%u", &running.major, &running.minor, &running.patch) < 2)
+	if (uname(&name) || !release_running(&name, &running))
 		return;
 	for (size_t i = 0; i < WEIR_ARRAY_SIZE(bugs); i++) {
 		if (bug_is_fixed(&bugs[i], &running))
