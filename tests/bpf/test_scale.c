@@ -315,11 +315,81 @@ static void test_fifty_thousand_short_flows(void **state)
 	assert_int_equal(rig_kernel_warnings(), 0);
 }
 
+/* ---- one flow beyond 32 bits of bytes, all by the kernel ---- */
+
+#define LONG_MESSAGE 131072u
+#define LONG_TURNS   36000u /* 4.4 GiB */
+
+static int long_client(void *arg)
+{
+	struct rig *rig = arg;
+	static char message[LONG_MESSAGE];
+	int status = weir_task_sleep_ms(20);
+	char answer;
+
+	for (uint64_t turn = 0; turn < LONG_TURNS && !status; turn++) {
+		payload_fill(message, LONG_MESSAGE / 2, rig->client.seed, turn * LONG_MESSAGE);
+		payload_fill(message + LONG_MESSAGE / 2, LONG_MESSAGE / 2, rig->client.seed,
+			     turn * LONG_MESSAGE + LONG_MESSAGE / 2);
+		status = weir_stream_write(rig->client.stream, message, sizeof(message));
+		if (!status)
+			status = weir_stream_read_full(rig->client.stream, &answer, 1);
+	}
+	if (status)
+		rig_note(rig, "the client: %s", weir_strerror(status));
+	return weir_stream_shutdown(rig->client.stream);
+}
+
+static int long_origin(void *arg)
+{
+	struct rig *rig = arg;
+	static char block[65536];
+	uint64_t got = 0, answered = 0;
+
+	for (;;) {
+		ssize_t n = weir_stream_read(rig->origin.stream, block, sizeof(block));
+
+		if (n <= 0)
+			break;
+		if (!payload_is_right(block, (size_t)n, rig->client.seed, got)) {
+			rig_note(rig, "a wrong byte near %llu", (unsigned long long)got);
+			break;
+		}
+		got += (uint64_t)n;
+		for (; answered < got / LONG_MESSAGE; answered++) {
+			if (weir_stream_write(rig->origin.stream, "", 1))
+				break;
+		}
+	}
+	rig->origin.got = got;
+	return weir_stream_shutdown(rig->origin.stream);
+}
+
+static void test_more_than_four_gigabytes(void **state)
+{
+	struct rig rig = {
+		.conf = { .paths = WEIR_PATH_BIT(WEIR_PATH_SOCKMAP) },
+		.client = { .seed = 51 },
+		.client_fn = long_client,
+		.origin_fn = long_origin,
+	};
+	uint64_t bytes = (uint64_t)LONG_TURNS * LONG_MESSAGE;
+
+	(void)state;
+	RIG_NEEDS_KERNEL(rig.kernel);
+	rig_run(&rig);
+	assert_int_equal(rig.origin.got, bytes);
+	assert_int_equal(rig.bridge.way[WEIR_UP].bytes, bytes);
+	assert_true(rig.bridge.way[WEIR_UP].bytes_path[WEIR_PATH_SOCKMAP] > UINT32_MAX);
+	assert_int_equal(rig_kernel_warnings(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nine_thousand_flows),
 		cmocka_unit_test(test_fifty_thousand_short_flows),
+		cmocka_unit_test(test_more_than_four_gigabytes),
 	};
 
 	rig_kernel_warnings();
