@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+# Completion of weir for bash.
+
+_weir()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local command=${COMP_WORDS[1]}
+
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		COMPREPLY=($(compgen -W "run check schema serve demo --help --version" -- "$cur"))
+		return
+	fi
+	case $prev in
+	-c | --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	esac
+	case $command:$cur in
+	run:-*) COMPREPLY=($(compgen -W "--config --help --usage" -- "$cur")) ;;
+	check:-*) COMPREPLY=($(compgen -W "--config --quiet --help --usage" -- "$cur")) ;;
+	*:-*) COMPREPLY=($(compgen -W "--help --usage" -- "$cur")) ;;
+	check:*) COMPREPLY=($(compgen -f -- "$cur")) ;;
+	serve:*)
+		if ((COMP_CWORD == 2)); then
+			COMPREPLY=($(compgen -W "echo discard" -- "$cur"))
+		fi
+		;;
+	esac
+}
+
+complete -o filenames -F _weir weir

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+# Completion of weir for fish.
+
+complete -c weir -f
+complete -c weir -n __fish_use_subcommand -a run -d "Carry connections as a configuration says"
+complete -c weir -n __fish_use_subcommand -a check -d "Say what is wrong with a configuration"
+complete -c weir -n __fish_use_subcommand -a schema -d "Print a JSON Schema of the configuration"
+complete -c weir -n __fish_use_subcommand -a serve -d "Be a ready-made service"
+complete -c weir -n __fish_use_subcommand -a demo -d "Show Weir at work, without a configuration"
+complete -c weir -n __fish_use_subcommand -s V -l version -d "Print the version"
+complete -c weir -s '?' -l help -d Explain
+complete -c weir -n '__fish_seen_subcommand_from run check' -s c -l config -rF -d "The configuration"
+complete -c weir -n '__fish_seen_subcommand_from check' -s q -l quiet -d "Say nothing when all is well"
+complete -c weir -n '__fish_seen_subcommand_from check' -F
+complete -c weir -n '__fish_seen_subcommand_from serve' -a 'echo discard'
