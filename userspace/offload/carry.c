@@ -539,6 +539,8 @@ static const char *refusal_name(int status)
 	case -ENOSPC:
 	case -E2BIG:
 		return "the kernel's tables are full";
+	case -EAGAIN:
+		return "the flow did not stand still";
 	case -EOPNOTSUPP:
 		return "a side is half closed";
 	case -EBUSY:
@@ -557,7 +559,8 @@ static int carry_refuse(struct carry *carry, int status, const char **why)
 		carry_count(carry->worker, refused_full);
 	*why = refusal_name(status);
 	carry_free(carry);
-	return status;
+	/* Its counts never stood still long enough to be taken: another time they may. */
+	return status == -EAGAIN ? 0 : status;
 }
 
 static int offload_carry(struct weir_offload *offload, struct weir_bridge *bridge, const char **why)

@@ -116,7 +116,8 @@ int lane_leave(struct lane *lane)
 	int status;
 
 	if (lane_passed(lane) - lane->read > LEAVE_BYTES) {
-		lane->need = LANE_NEEDS_TURN;
+		if (lane->need == LANE_NEEDS_NOTHING)
+			lane->need = LANE_NEEDS_TURN;
 		return -EAGAIN;
 	}
 	/* What the other lane has redirected to this socket waits in the same map entry. */
