@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mix.h"
-#include "table.h"
+#include "upstream/mix.h"
+#include "upstream/table.h"
 
 /* Primes. About a hundred slots for each member keep shares within a per cent. */
 #define SLOTS_FEW    65537

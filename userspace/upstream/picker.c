@@ -5,8 +5,8 @@
  * the entries only when it keeps meeting them.
  */
 
-#include "mix.h"
-#include "picker.h"
+#include "upstream/mix.h"
+#include "upstream/picker.h"
 
 #define CHANCES 8   /* draws before going along */
 #define PROBES	256 /* places of a table that a key looks at before going along */
@@ -38,10 +38,12 @@ void weir_picker_refresh(struct weir_picker *picker)
 void weir_picker_begin(struct weir_picker *picker)
 {
 	picker->round++;
+	picker->open = picker->usable;
 }
 
 void weir_picker_skip(struct weir_picker *picker, size_t index)
 {
+	picker->open -= weir_picker_is_open(picker, index);
 	picker->entries[index].skipped = picker->round;
 }
 
@@ -195,7 +197,7 @@ static int pick_by_key(const struct weir_picker *picker, uint64_t key)
 
 int weir_picker_pick(struct weir_picker *picker, uint64_t key, uint64_t *random)
 {
-	if (!picker->usable)
+	if (!picker->open)
 		return -1;
 	switch (picker->balance) {
 	case WEIR_BALANCE_ROUND_ROBIN:

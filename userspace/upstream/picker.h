@@ -15,7 +15,7 @@
 
 #include <weir/upstream.h>
 
-#include "table.h"
+#include "upstream/table.h"
 
 /* Heavier ones count as this: products of a weight, a percentage and a count must fit. */
 #define WEIR_PICKER_WEIGHT_MAX 1000000
@@ -37,7 +37,8 @@ struct weir_picker {
 	const struct weir_ring *ring;	  /* with ring hash */
 	const struct weir_maglev *maglev; /* with maglev */
 	size_t usable;			  /* entries with a weight; by weir_picker_refresh() */
-	uint64_t round;			  /* private */
+	size_t open;	/* usable ones that are not skipped; since weir_picker_begin() */
+	uint64_t round; /* private */
 };
 
 /* To be called after weights or ramps have changed. Round robin goes on where it was. */

@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 
-#include "mix.h"
-#include "table.h"
+#include "upstream/mix.h"
+#include "upstream/table.h"
 
 #define POINTS_PER_MEMBER 2048
 #define POINTS_MAX	  131072
