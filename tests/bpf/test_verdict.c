@@ -557,77 +557,6 @@ static void test_full_maps_refuse_nobody(void **state)
 	assert_int_equal(counts.refused_full, FULL_FLOWS - 4);
 }
 
-/* ---- what a flow does decides its path, there and back ---- */
-
-static int moody_client(void *arg)
-{
-	struct rig *rig = arg;
-	char data[64], answer[64];
-	uint64_t sent = 0;
-	int status = weir_task_sleep_ms(30);
-
-	for (int i = 0; i < 60 && !status; i++, sent += sizeof(data)) {
-		payload_fill(data, sizeof(data), rig->client.seed, sent);
-		status = weir_stream_write(rig->client.stream, data, sizeof(data));
-		if (!status)
-			status = weir_stream_read_full(rig->client.stream, answer, sizeof(answer));
-	}
-	rig->ctx = (void *)(uintptr_t)rig->bridge.path;
-	for (int i = 0; i < 4000 && !status; i++, sent += 16384) {
-		static char block[16384];
-
-		payload_fill(block, sizeof(block), rig->client.seed, sent);
-		status = weir_stream_write(rig->client.stream, block, sizeof(block));
-	}
-	if (!status)
-		status = weir_stream_shutdown(rig->client.stream);
-	if (status)
-		rig_note(rig, "the client: %s", weir_strerror(status));
-	peer_receive(&rig->client);
-	return 0;
-}
-
-static int moody_origin(void *arg)
-{
-	struct rig *rig = arg;
-	char data[64];
-	int status = 0;
-
-	for (int i = 0; i < 60 && !status; i++) {
-		status = weir_stream_read_full(rig->origin.stream, data, sizeof(data));
-		if (!status &&
-		    !payload_is_right(data, sizeof(data), rig->client.seed, rig->origin.got))
-			rig_note(rig, "a wrong byte");
-		rig->origin.got += sizeof(data);
-		payload_fill(data, sizeof(data), rig->origin.seed, (uint64_t)i * sizeof(data));
-		if (!status)
-			status = weir_stream_write(rig->origin.stream, data, sizeof(data));
-	}
-	rig->origin.expect_seed = rig->client.seed;
-	if (status || peer_receive(&rig->origin))
-		rig_note(rig, "the origin: %s", weir_strerror(status));
-	return weir_stream_shutdown(rig->origin.stream);
-}
-
-static void test_behaviour_chooses(void **state)
-{
-	struct rig rig = {
-		.conf = { .paths = NATURAL, .adaptive = true },
-		.client = { .seed = 41 },
-		.origin = { .seed = 42 },
-		.client_fn = moody_client,
-		.origin_fn = moody_origin,
-	};
-
-	(void)state;
-	RIG_NEEDS_KERNEL(rig.kernel);
-	rig_run(&rig);
-	assert_int_equal((uintptr_t)rig.ctx, WEIR_PATH_SOCKMAP);
-	assert_int_equal(rig.bridge.way[WEIR_UP].bytes, 60 * 64 + 4000 * 16384);
-	assert_true(rig.bridge.way[WEIR_UP].bytes_path[WEIR_PATH_SPLICE] > 0);
-	assert_int_equal(rig_kernel_warnings(), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -637,7 +566,6 @@ int main(void)
 		cmocka_unit_test(test_a_deaf_receiver_costs_little),
 		cmocka_unit_test(test_spills_keep_the_order),
 		cmocka_unit_test(test_full_maps_refuse_nobody),
-		cmocka_unit_test(test_behaviour_chooses),
 	};
 
 	rig_kernel_warnings();
