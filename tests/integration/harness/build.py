@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+"""The build that is tested."""
+import os
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+FOLDER = os.path.abspath(os.environ.get("WEIR_BUILD") or os.path.join(ROOT, "build"))
+VARIANT = next((v for v in ("asan", "tsan") if v in os.path.basename(FOLDER)), "gcc")
+# Sanitizers make a program slower; times that bound a wait are stretched by this.
+SLOWER = {"gcc": 1, "asan": 4, "tsan": 8}[VARIANT]
+
+
+def program(name):
+    path = os.path.join(FOLDER, name)
+    if not os.access(path, os.X_OK):
+        raise FileNotFoundError(f"{path} is not built; say `make` first")
+    return path
