@@ -85,8 +85,10 @@ FAMILIES = ["ipv4", "ipv6", "unix", "abstract"]
 @pytest.mark.asan
 @pytest.mark.parametrize("client", FAMILIES)
 @pytest.mark.parametrize("upstream", FAMILIES)
-def test_families(proxy, path, origin, folder, client, upstream):
+def test_families(request, proxy, path, origin, folder, client, upstream):
     """Every kind of socket in front and behind; the kernel path may decline, not fail."""
+    if request.config.getoption("--proxy") == "haproxy" and "abstract" in (client, upstream):
+        pytest.skip("needs weir: HAProxy pads abstract names")
     address = {"ipv4": net.free_address, "ipv6": lambda: net.free_address("::1"),
                "unix": lambda: f"unix:{folder}/in.sock",
                "abstract": lambda: f"unix:@weir-test-in-{net.free_port()}"}[client]()
