@@ -313,8 +313,11 @@ deps deps-build:
 
 # ---- running and testing ----------------------------------------------------------------------
 
+# All cores, unless make was told a number.
+PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 run: deps-build
-	$(Q)$(MAKE) programs
+	$(Q)$(MAKE) $(PARALLEL) programs
 	$(Q)exec build/weir demo
 
 check: deps
@@ -324,7 +327,7 @@ check-unit check-integration check-fuzz check-bpf check-lint: check-%:
 	$(Q)tests/run $*
 
 bench: deps
-	$(Q)$(MAKE) programs $(LOAD)
+	$(Q)$(MAKE) $(PARALLEL) programs $(LOAD)
 	$(Q)/usr/bin/python3 tests/bench/run.py $(BENCH)
 
 lint: check-lint
