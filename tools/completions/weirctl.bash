@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: MIT
 # Completion of weirctl for bash. Names and numbers come from the running daemon.
 
-# The daemon's answer, with what the command line says about where it is.
+# The daemon's answer as JSON.
 _weirctl_ask()
+{
+	_weirctl_ask_table --json "$@"
+}
+
+# The daemon's answer, with what the command line says about where it is.
+_weirctl_ask_table()
 {
 	local -a where=()
 	local i
@@ -12,7 +18,7 @@ _weirctl_ask()
 		-s?*) where=(-s "${COMP_WORDS[i]#-s}") ;;
 		esac
 	done
-	timeout 1 weirctl "${where[@]}" --json "$@" 2>/dev/null
+	timeout 1 weirctl "${where[@]}" "$@" 2>/dev/null
 }
 
 # The values of a member ("name", "id") of the daemon's answer, one a line.
@@ -24,12 +30,10 @@ _weirctl_values()
 		sed -E 's/^[^:]*: ?//; s/"//g' | sort -u
 }
 
-# The addresses of the endpoints of an upstream: its object ends where the next one begins.
+# The rows of the table of endpoints, through awk: upstream in $1, endpoint in $3.
 _weirctl_endpoints()
 {
-	_weirctl_ask upstreams | sed -E 's/\{"name": ?"[^"]*", ?"balance"/\n&/g' |
-		grep -E "^\{\"name\": ?\"$1\", ?\"balance\"" | grep -oE '"address": ?"[^"]*"' |
-		sed -E 's/^[^:]*: ?//; s/"//g' | sort -u
+	_weirctl_ask_table upstreams | awk -v name="$2" "$1" | sort -u
 }
 
 # Offers words; with colons in them bash completes behind the last one.
@@ -93,10 +97,10 @@ _weirctl()
 	flow:0) _weirctl_offer "$(_weirctl_values id flows)" ;;
 	flow:1) _weirctl_offer $'close\npath' ;;
 	flow:2) [[ ${arguments[1]} == path ]] && _weirctl_offer $'copy\nsplice\nsockmap\nauto' ;;
-	upstream:0) _weirctl_offer "$(_weirctl_values upstream flows; _weirctl_ask upstreams |
-		grep -oE '"name": ?"[^"]*", ?"balance"' | sed -E 's/^"name": ?"([^"]*)".*/\1/')" ;;
+	upstream:0) _weirctl_offer "$(_weirctl_endpoints 'NR > 1 { print $1 }')" ;;
 	upstream:1) _weirctl_offer $'drain\nresume' ;;
-	upstream:2) _weirctl_offer "$(_weirctl_endpoints "${arguments[0]}")" ;;
+	upstream:2) _weirctl_offer "$(_weirctl_endpoints 'NR > 1 && $1 == name { print $3 }' \
+		"${arguments[0]}")" ;;
 	esac
 }
 

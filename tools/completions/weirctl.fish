@@ -23,6 +23,21 @@ function __weirctl_values
 		string match -arg "\"$argv[1]\": ?\"?([^\",}]*)" | sort -u
 end
 
+# The rows of the table of endpoints: upstream, endpoint.
+function __weirctl_endpoints
+	timeout 1 weirctl (__weirctl_where) upstreams 2>/dev/null | awk 'NR > 1 { print $1, $3 }' | sort -u
+end
+
+function __weirctl_upstreams
+	__weirctl_endpoints | string replace -r ' .*' '' | sort -u
+end
+
+# The endpoints of the upstream that the command line names.
+function __weirctl_endpoints_here
+	set -l words (__weirctl_words)
+	__weirctl_endpoints | awk -v name=$words[2] '$1 == name { print $2 }'
+end
+
 # What stands behind the options: the command and its arguments.
 function __weirctl_words
 	set -l words (commandline -opc)
@@ -72,6 +87,6 @@ complete -c weirctl -n '__weirctl_at log 0' -a 'error warn info debug'
 complete -c weirctl -n '__weirctl_at flow 0' -a '(__weirctl_values id flows)'
 complete -c weirctl -n '__weirctl_at flow 1' -a 'close path'
 complete -c weirctl -n '__weirctl_at flow 2' -a 'copy splice sockmap auto'
-complete -c weirctl -n '__weirctl_at upstream 0' -a '(__weirctl_values name upstreams)'
+complete -c weirctl -n '__weirctl_at upstream 0' -a '(__weirctl_upstreams)'
 complete -c weirctl -n '__weirctl_at upstream 1' -a 'drain resume'
-complete -c weirctl -n '__weirctl_at upstream 2' -a '(__weirctl_values address upstreams)'
+complete -c weirctl -n '__weirctl_at upstream 2' -a '(__weirctl_endpoints_here)'

@@ -17,13 +17,6 @@
 
 #define API_WHY_MAX 512
 
-/* Text that others wrote, on its way to a terminal. */
-static void print_clean(FILE *to, const char *text)
-{
-	for (; *text; text++)
-		fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, to);
-}
-
 void api_print_advice(const struct ctl *ctl)
 {
 	fprintf(stderr,
@@ -86,9 +79,8 @@ static void print_refusal(const struct response *response)
 		snprintf(text, sizeof(text), "the daemon refused with status %d", response->status);
 	}
 	json_decref(root);
-	fputs("weirctl: ", stderr);
-	print_clean(stderr, text);
-	fputc('\n', stderr);
+	text_clean(text);
+	fprintf(stderr, "weirctl: %s\n", text);
 }
 
 /* JSON as it came, with a line end. */

@@ -28,8 +28,16 @@ void table_fini(struct table *table)
 	table_init(table, table->columns, table->n_columns);
 }
 
-/* Replaces in place what must not reach a terminal. Returns the width of what is left. */
-static unsigned text_clean(char *text)
+/* Direction marks and separators turn what follows around or end the line; some C libraries call
+ * them printable. */
+static bool point_is_shown(wchar_t c)
+{
+	return iswprint((wint_t)c) && wcwidth(c) >= 0 && c != 0x61c && c != 0xfeff &&
+	       !(c >= 0x200b && c <= 0x200f) && !(c >= 0x2028 && c <= 0x202e) &&
+	       !(c >= 0x2060 && c <= 0x206f);
+}
+
+unsigned text_clean(char *text)
 {
 	size_t left = strlen(text);
 	mbstate_t state = { 0 };
@@ -39,7 +47,7 @@ static unsigned text_clean(char *text)
 		wchar_t c;
 		size_t n = mbrtowc(&c, text, left, &state);
 
-		if (n == 0 || n > left || !iswprint((wint_t)c) || wcwidth(c) < 0) {
+		if (n == 0 || n > left || !point_is_shown(c)) {
 			*text = '?';
 			memset(&state, 0, sizeof(state));
 			width++;

@@ -53,6 +53,10 @@ struct table_look {
 /* The titles and the rows. */
 void table_print(const struct table *table, const struct table_look *look, FILE *to);
 
+/* Replaces in place what must not reach a terminal: controls, direction marks, what is no text.
+ * Returns the width of what is left. */
+unsigned text_clean(char *text);
+
 /* Prints TEXT in its tone when COLOR. */
 void tone_print(FILE *to, bool color, enum tone tone, const char *text);
 
