@@ -186,8 +186,8 @@ static struct weir_set *set_new(enum weir_balance balance, struct weir_member *m
 
 	for (size_t i = 0; i < MEMBERS; i++) {
 		members[i] = (struct weir_member){ .weight = 1 };
-		members[i].endpoint = texts[i] ? endpoint_new(texts[i]) :
-						 weir_endpoint_new("name:1", 5, "name", NULL, 0);
+		members[i].endpoint = texts[i] ? endpoint_new(texts[i])
+					       : weir_endpoint_new("name:1", 5, "name", NULL, 0);
 	}
 	members[0].backup = true;
 	members[1].priority = 20;
