@@ -130,8 +130,10 @@ void workers_stop(struct weir_daemon *daemon)
 	struct worker *worker;
 
 	for (worker = daemon->workers; worker < daemon->workers + daemon->n_workers; worker++) {
-		if (!worker->started)
+		/* A post that is under way must not be sent again. */
+		if (!worker->started || worker->stopping)
 			continue;
+		worker->stopping = true;
 		worker->stop_post.fn = worker_on_stop;
 		weir_loop_post(worker->loop, &worker->stop_post);
 	}
