@@ -45,7 +45,9 @@ struct weir_source_limit_conf {
 	uint64_t burst;	    /* at once before the rate counts; 0: the rate, at least 1 */
 	unsigned prefix4;   /* bits of an IPv4 address that make a source; 0: 32 */
 	unsigned prefix6;   /* of an IPv6 address; 0: 64 */
-	size_t max_sources; /* remembered at one time; 0: 65536. The least recent idle one goes */
+	/* Remembered at one time; 0: 65536. The one that is idle for longest goes; one with a
+	 * connection never does, so all that are connected may be more. */
+	size_t max_sources;
 	struct weir_source_limit_shared *shared;
 	struct weir_counter *refused;	   /* may be NULL */
 	struct weir_counter *refused_rate; /* may be NULL */
@@ -81,7 +83,8 @@ struct weir_access_log_conf {
 struct weir_service *weir_access_log_layer(struct weir_service *inner,
 					   const struct weir_access_log_conf *conf,
 					   struct weir_error *error) WEIR_MUST_CHECK;
-/* Reopens the files of all access logs of the process (SIGUSR1). Any thread. */
+/* Reopens the files of all access logs of the process (SIGUSR1). Any thread, but not from a
+ * signal handler. */
 void weir_access_log_reopen(void);
 
 /* ------------------------------------------------------------------------------------------
