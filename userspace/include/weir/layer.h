@@ -40,11 +40,11 @@ struct weir_source_limit_shared *weir_source_limit_shared_get(
 void weir_source_limit_shared_put(struct weir_source_limit_shared *shared);
 
 struct weir_source_limit_conf {
-	uint64_t max;	    /* connections at one time from one address; 0: unlimited */
-	double rate;	    /* new connections a second from one address; 0: unlimited */
-	uint64_t burst;	    /* at once before the rate counts; 0: the rate, at least 1 */
-	unsigned prefix4;   /* bits of an IPv4 address that make a source; 0: 32 */
-	unsigned prefix6;   /* of an IPv6 address; 0: 64 */
+	uint64_t max;	  /* connections at one time from one address; 0: unlimited */
+	double rate;	  /* new connections a second from one address; 0: unlimited */
+	uint64_t burst;	  /* at once before the rate counts; 0: the rate, at least 1 */
+	unsigned prefix4; /* bits of an IPv4 address that make a source; 0: 32 */
+	unsigned prefix6; /* of an IPv6 address; 0: 64 */
 	/* Remembered at one time; 0: 65536. The one that is idle for longest goes; one with a
 	 * connection never does, so all that are connected may be more. */
 	size_t max_sources;
