@@ -154,6 +154,8 @@ static void generation_free(struct generation *generation)
 {
 	uint32_t i;
 
+	if (generation->daemon->current == generation)
+		generation->daemon->current = NULL;
 	for (i = 0; i < generation->config->upstreams_count; i++) {
 		if (generation->connectors != NULL)
 			weir_connector_free(generation->connectors[i]);
@@ -206,6 +208,7 @@ static void on_begin(void *ctx, struct weir_conn *conn)
 
 	(void)conn;
 	stack->worker->accepted++;
+	stack->worker->active++;
 	listener_metrics_begin(stack->metrics);
 }
 
@@ -213,6 +216,7 @@ static void on_end(void *ctx, struct weir_conn *conn)
 {
 	struct stack *stack = ctx;
 
+	stack->worker->active--;
 	stack->worker->bytes[WEIR_UP] += conn->result.bytes_up;
 	stack->worker->bytes[WEIR_DOWN] += conn->result.bytes_down;
 	listener_metrics_end(stack->metrics, conn);
@@ -521,6 +525,26 @@ void generation_retire(struct generation *generation)
 	if (call_sets(generation, set_on_retire, &error) < 0)
 		weir_log(WEIR_LOG_ERROR, "generation", "cannot be ended: out of memory",
 			 WEIR_LOG_UINT("generation", generation->id));
+}
+
+static void set_on_count(struct worker *worker, void *slot)
+{
+	struct stack_set *set = slot;
+	uint32_t i;
+
+	(void)worker;
+	for (i = 0; set->stacks != NULL && i < set->generation->config->listeners_count; i++)
+		stack_count_errors(&set->stacks[i]);
+}
+
+void generation_count_errors(struct generation *generation)
+{
+	/* Once it is retired it may be freed before the workers answer. */
+	if (generation->daemon->state != DAEMON_RUNNING)
+		return;
+	/* What cannot be counted now is counted at the end. */
+	(void)!daemon_call_workers(generation->daemon, set_on_count, generation->sets,
+				   sizeof(*generation->sets));
 }
 
 void generations_cancel(struct weir_daemon *daemon)

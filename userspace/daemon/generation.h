@@ -76,6 +76,8 @@ int generation_listen(struct generation *generation, struct weir_error *error) W
 /* Stops listening; connections go on. It is freed when they have ended, and then
  * daemon->changed is set. */
 void generation_retire(struct generation *generation);
+/* Brings the counts of failed accepts up to date. Parks. */
+void generation_count_errors(struct generation *generation);
 /* Ends the connections of all generations. */
 void generations_cancel(struct weir_daemon *daemon);
 

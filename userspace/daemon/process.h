@@ -41,6 +41,7 @@ struct worker {
 	struct weir_list stacks;      /* those not yet freed, oldest first */
 	struct weir_offload *offload; /* NULL: bridges use splice and copy */
 	uint64_t accepted;	      /* connections since the start */
+	uint64_t active;	      /* and now */
 	uint64_t bytes[2];	      /* of those that have ended, by enum weir_way */
 };
 
@@ -62,7 +63,7 @@ struct weir_daemon {
 	struct socket_set sockets;
 	struct generation *current;
 	struct weir_list generations; /* all that exist, oldest first */
-	unsigned last_generation;
+	unsigned last_generation;     /* number of the one made last */
 	uint64_t started_ns;
 
 	struct weir_semaphore reloading; /* one at a time */

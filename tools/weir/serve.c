@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weir serve: ready-made services, to try a network or a proxy with. One thread.
+ */
+
+#include <argp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/layer.h>
+#include <weir/listener.h>
+#include <weir/loop.h>
+#include <weir/sync.h>
+
+#include "tools/weir/weir.h"
+
+static const struct {
+	const char *name;
+	struct weir_service *(*make)(struct weir_error *error);
+	const char *address;
+} services[] = {
+	{ "echo", weir_echo_service, "127.0.0.1:7007" },
+	{ "discard", weir_discard_service, "127.0.0.1:7009" },
+};
+
+struct arguments {
+	size_t service; /* index; past the end: none was said */
+	const char *address;
+};
+
+struct server {
+	struct weir_loop *loop;
+	struct weir_scope scope; /* connections */
+	struct weir_service *service;
+	int fd;
+	struct weir_event stop;
+	uv_signal_t signals[2];
+	struct weir_error error;
+	int status;
+};
+
+static error_t on_argument(char *arg, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+
+	if (state->arg_num > 1)
+		return ARGP_ERR_UNKNOWN;
+	if (state->arg_num == 1) {
+		arguments->address = arg;
+		return 0;
+	}
+	for (arguments->service = 0; arguments->service < WEIR_ARRAY_SIZE(services);
+	     arguments->service++) {
+		if (strcmp(services[arguments->service].name, arg) == 0)
+			return 0;
+	}
+	argp_error(state, "there is no service \"%s\"; there are echo and discard", arg);
+	return 0;
+}
+
+static error_t on_option(int key, char *arg, struct argp_state *state)
+{
+	switch (key) {
+	case ARGP_KEY_ARG:
+		return on_argument(arg, state);
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which service? echo or discard");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp argp = {
+	.parser = on_option,
+	.args_doc = "echo|discard [ADDRESS]",
+	.doc = "Be a ready-made service.\v"
+	       "echo sends back what it reads (127.0.0.1:7007), discard reads and forgets "
+	       "(127.0.0.1:7009). ADDRESS is \"IP:PORT\", \"PORT\" or \"unix:/path\".",
+};
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct server *server = handle->data;
+
+	(void)number;
+	weir_event_set(&server->stop);
+}
+
+static void server_watch_signals(struct server *server)
+{
+	static const int numbers[] = { SIGINT, SIGTERM };
+	size_t i;
+
+	for (i = 0; i < WEIR_ARRAY_SIZE(numbers); i++) {
+		uv_signal_init(weir_loop_uv(server->loop), &server->signals[i]);
+		server->signals[i].data = server;
+		uv_signal_start(&server->signals[i], on_signal, numbers[i]);
+	}
+}
+
+static int server_main(void *arg)
+{
+	struct server *server = arg;
+	const struct weir_listener_conf conf = {
+		.name = "serve",
+		.fd = server->fd,
+		.service = server->service,
+	};
+	struct weir_listener *listener;
+	size_t i;
+
+	weir_scope_init(&server->scope, NULL);
+	listener = weir_listener_open(&server->scope, &conf, &server->error);
+	if (listener != NULL) {
+		server_watch_signals(server);
+		server->status = weir_event_wait(&server->stop, "signals", WEIR_NEVER);
+		weir_listener_stop(listener);
+		for (i = 0; i < WEIR_ARRAY_SIZE(server->signals); i++)
+			uv_close((uv_handle_t *)&server->signals[i], NULL);
+	} else {
+		server->status = server->error.status;
+	}
+	weir_scope_cancel(&server->scope);
+	weir_scope_join(&server->scope);
+	weir_scope_fini(&server->scope);
+	weir_listener_close(listener);
+	return 0;
+}
+
+static int serve(struct server *server, const char *address, struct weir_error *error)
+{
+	struct weir_loop_conf conf = { 0 };
+	struct weir_address where;
+	struct weir_scope root;
+	int status;
+
+	if (weir_address_parse(&where, address) < 0)
+		return weir_error_set(error, WEIR_ECONFIG, "\"%s\" is no address", address);
+	server->fd = weir_listen(&where, 0, false, error);
+	if (server->fd < 0)
+		return server->fd;
+	server->loop = weir_loop_new(&conf, error);
+	if (server->loop == NULL)
+		return error->status;
+	printf("serving on %s\n", address);
+	fflush(stdout);
+	weir_event_init(&server->stop);
+	weir_scope_init_root(&root, server->loop);
+	status = weir_scope_spawn(&root, "serve", server_main, server, NULL);
+	if (status == 0)
+		status = weir_loop_run(server->loop);
+	weir_scope_fini(&root);
+	if (status == 0 && server->error.status < 0)
+		*error = server->error;
+	if (weir_address_is_unix(&where) && where.un.sun_path[0] != '\0')
+		unlink(where.un.sun_path);
+	return status < 0 ? status : server->status;
+}
+
+int tool_serve(int argc, char **argv)
+{
+	struct arguments arguments = { 0 };
+	struct server server = { .fd = -1 };
+	struct weir_error error;
+	char text[1024];
+	int status;
+
+	tool_parse(&argp, argc, argv, &arguments);
+	signal(SIGPIPE, SIG_IGN);
+	weir_error_init(&error);
+	server.service = services[arguments.service].make(&error);
+	if (arguments.address == NULL)
+		arguments.address = services[arguments.service].address;
+	status = server.service == NULL ? -1 : serve(&server, arguments.address, &error);
+	if (status < 0)
+		fprintf(stderr, "weir serve: %s\n", weir_error_format(&error, text, sizeof(text)));
+	weir_loop_free(server.loop);
+	weir_service_free(server.service);
+	if (server.fd >= 0)
+		close(server.fd);
+	return status < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
