@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Maglev tables with weights: in every round the heaviest member claims one slot, and the others
- * as often as their weight is worth of that.
+ * Maglev tables with weights: whoever is due claims a slot and is due again after a time that is
+ * as short as its weight is large. Members of equal weight take turns.
  */
 
 #include <assert.h>
@@ -16,13 +16,14 @@
 #define SLOTS_MANY   655373
 #define MEMBERS_FEW  640
 #define SLOT_UNTAKEN UINT16_MAX
+#define TIME_UNIT    (1ull << 40) /* between two claims of weight 1 */
 
 struct claimant {
 	uint64_t identity;
 	uint64_t next; /* slot that it would like */
 	uint64_t skip;
-	uint64_t credit;
-	uint32_t weight;
+	uint64_t due; /* time of its next claim */
+	uint64_t period;
 	uint16_t member;
 };
 
@@ -30,6 +31,8 @@ static int claimant_compare(const void *left, const void *right)
 {
 	const struct claimant *a = left, *b = right;
 
+	if (a->due != b->due)
+		return a->due < b->due ? -1 : 1;
 	if (a->identity != b->identity)
 		return a->identity < b->identity ? -1 : 1;
 	return 0;
@@ -42,8 +45,9 @@ static void claimant_init(struct claimant *claimant, const struct weir_table_mem
 		.identity = member->identity,
 		.next = weir_mix(member->identity + 1) % slots,
 		.skip = weir_mix(member->identity + 2) % (slots - 1) + 1,
-		.weight = member->weight,
-		.member = index,
+		.due = TIME_UNIT / member->weight,
+		.period = TIME_UNIT / member->weight,
+		.member = (uint16_t)index,
 	};
 }
 
@@ -53,22 +57,34 @@ static void claimant_claim(struct claimant *claimant, struct weir_maglev *maglev
 	while (maglev->slots[claimant->next] != SLOT_UNTAKEN)
 		claimant->next = (claimant->next + claimant->skip) % maglev->n;
 	maglev->slots[claimant->next] = claimant->member;
+	claimant->due += claimant->period;
 }
 
-static void maglev_fill(struct weir_maglev *maglev, struct claimant *claimants, size_t n)
+/* The first one of a heap is due later than before: it sinks to its place. */
+static void heap_sink(struct claimant *heap, size_t n)
 {
-	uint32_t heaviest = 1;
-	size_t taken = 0;
+	size_t at = 0;
 
-	for (size_t i = 0; i < n; i++)
-		heaviest = WEIR_MAX(heaviest, claimants[i].weight);
-	for (size_t i = 0; taken < maglev->n; i = (i + 1) % n) {
-		claimants[i].credit += claimants[i].weight;
-		if (claimants[i].credit < heaviest)
-			continue;
-		claimants[i].credit -= heaviest;
-		claimant_claim(&claimants[i], maglev);
-		taken++;
+	for (;;) {
+		size_t child = 2 * at + 1;
+		struct claimant sinking = heap[at];
+
+		if (child + 1 < n && claimant_compare(&heap[child + 1], &heap[child]) < 0)
+			child++;
+		if (child >= n || claimant_compare(&sinking, &heap[child]) < 0)
+			return;
+		heap[at] = heap[child];
+		heap[child] = sinking;
+		at = child;
+	}
+}
+
+/* Sorted claimants are a heap already. */
+static void maglev_fill(struct weir_maglev *maglev, struct claimant *heap, size_t n)
+{
+	for (size_t taken = 0; taken < maglev->n; taken++) {
+		claimant_claim(&heap[0], maglev);
+		heap_sink(heap, n);
 	}
 }
 
