@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from harness import build, net  # noqa: E402
 from harness.haproxy import Haproxy  # noqa: E402
-from harness.load import Origin  # noqa: E402
+from harness.load import Load, Origin  # noqa: E402
 from harness.weir import Weir, config_of  # noqa: E402
 
 PATHS = {"copy": ["copy"], "splice": ["splice"], "sockmap": ["sockmap"],
@@ -65,6 +65,7 @@ def _starter(request, kind):
         return proxy.start()
 
     yield start
+    Load.end_all()
     failures = []
     for proxy in reversed(request.node.proxies):
         try:

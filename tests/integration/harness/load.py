@@ -27,12 +27,24 @@ class Origin:
 class Load:
     """A client under way."""
 
+    running = []
+
     def __init__(self, kind, address, *options, stdin=subprocess.DEVNULL):
         argv = [build.program("tests/load"), kind, "--to", address, *map(str, options)]
         if build.SLOWER > 1:
             argv += ["-T", str(20 * build.SLOWER)]
         self.child = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE, text=True)
+        Load.running.append(self)
+
+    @classmethod
+    def end_all(cls):
+        """After a test that failed in the middle."""
+        for load in cls.running:
+            if load.child.poll() is None:
+                load.child.kill()
+                load.child.communicate()
+        cls.running.clear()
 
     def wait_ready(self):
         line = self.child.stdout.readline()

@@ -112,6 +112,16 @@ def ended(sock):
     return "end"
 
 
+def is_refused(address):
+    """Whether a new connection is reset. That may come before connect() has looked."""
+    try:
+        sock = connect(address)
+    except ConnectionResetError:
+        return True
+    with sock:
+        return ended(sock) == "reset"
+
+
 class Later:
     """A function in a thread of its own; result() hands on what it returned or raised."""
 
@@ -140,5 +150,6 @@ def same(got, expected):
     """Compares payload; says where it differs, not what it was."""
     if got == expected:
         return
-    at = next((i for i, (a, b) in enumerate(zip(got, expected)) if a != b), min(len(got), len(expected)))
+    at = next((i for i, (a, b) in enumerate(zip(got, expected)) if a != b),
+              min(len(got), len(expected)))
     raise AssertionError(f"got {len(got)} of {len(expected)} bytes; the first difference is at {at}")
