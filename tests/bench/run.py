@@ -99,7 +99,7 @@ daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_process
 worker_rlimit_nofile {FILES};
 events {{ worker_connections {FILES - 100}; }}
 stream {{ server {{ listen {address} backlog=4096 {"reuseport" if threads > 1 else ""};
- proxy_pass {origin}; proxy_timeout 1h; tcp_nodelay on; }} }}
+ proxy_pass {origin}; proxy_timeout 1h; proxy_half_close on; tcp_nodelay on; }} }}
 """)
     process = Process(["nginx", "-p", folder, "-c", conf], os.path.join(folder, "nginx.out"))
     wait_for(lambda: net.can_connect(address), 5, "nginx: " + process.output())
