@@ -37,7 +37,7 @@ struct worker {
 	struct weir_scope scope; /* root of its own tasks */
 	struct weir_event stop;
 	struct weir_post stop_post;
-	bool stopping; /* it is sent */
+	bool stopping;		      /* it is sent */
 	struct weir_list stacks;      /* those not yet freed, oldest first */
 	struct weir_offload *offload; /* NULL: bridges use splice and copy */
 	uint64_t accepted;	      /* connections since the start */
