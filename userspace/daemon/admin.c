@@ -116,36 +116,46 @@ static const struct weir_service_ops metrics_ops = { .name = "metrics", .serve =
 
 /* ---- names to numbers --------------------------------------------------------------------- */
 
+/* Room for an entry of the data bases, groups of many thousands included; untouched pages cost
+ * nothing. */
+#define NAME_BYTES (1u << 20)
+
 static int find_user(const char *name, uid_t *id)
 {
-	const struct passwd *entry;
+	struct passwd entry, *found = NULL;
+	char *text;
 	uint64_t number;
 
 	if (config_value_count(name, &number) == 0 && number < UINT32_MAX) {
 		*id = (uid_t)number;
 		return 0;
 	}
-	entry = getpwnam(name);
-	if (entry == NULL)
-		return -ENOENT;
-	*id = entry->pw_uid;
-	return 0;
+	text = malloc(NAME_BYTES);
+	if (text == NULL)
+		return -ENOMEM;
+	if (getpwnam_r(name, &entry, text, NAME_BYTES, &found) == 0 && found != NULL)
+		*id = entry.pw_uid;
+	free(text);
+	return found != NULL ? 0 : -ENOENT;
 }
 
 static int find_group(const char *name, gid_t *id)
 {
-	const struct group *entry;
+	struct group entry, *found = NULL;
+	char *text;
 	uint64_t number;
 
 	if (config_value_count(name, &number) == 0 && number < UINT32_MAX) {
 		*id = (gid_t)number;
 		return 0;
 	}
-	entry = getgrnam(name);
-	if (entry == NULL)
-		return -ENOENT;
-	*id = entry->gr_gid;
-	return 0;
+	text = malloc(NAME_BYTES);
+	if (text == NULL)
+		return -ENOMEM;
+	if (getgrnam_r(name, &entry, text, NAME_BYTES, &found) == 0 && found != NULL)
+		*id = entry.gr_gid;
+	free(text);
+	return found != NULL ? 0 : -ENOENT;
 }
 
 static int refuse_name(const struct weir_config_admin *conf, const char *what, const char *name,

@@ -286,9 +286,11 @@ int source_table_begin(struct source_table *table, const struct weir_address *pe
 	if (!source) {
 		shard_age(shard, rules, now);
 		source = shard_add(shard, &key, hash, rules, rules->max_sources / shards, now);
+		/* Written once: source_table_end() reads it to know which lock to take. */
+		if (source)
+			source->shard = (unsigned char)(hash % shards);
 	}
 	if (source) {
-		source->shard = (unsigned char)(hash % shards);
 		status = source_take(source, rules, now);
 		if (status)
 			shard_touch(shard, source, now);

@@ -4,6 +4,7 @@
  * version or a new moment only gets new weights.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,8 +158,10 @@ static uint64_t endpoint_stale_ns(const struct weir_endpoint *endpoint, uint32_t
 static void view_weigh(struct weir_view *view, uint64_t now)
 {
 	uint64_t slow_start_ms = view->upstream->conf.slow_start_ms;
-	bool panic = weir_set_is_panicking(view->set);
+	bool panic;
 
+	assert(view->set); /* an upstream has a set from its first moment */
+	panic = weir_set_is_panicking(view->set);
 	view->stale_ns = UINT64_MAX;
 	for (size_t i = 0; i < view->set->n; i++) {
 		const struct weir_member *member = &view->set->members[i];
