@@ -6,28 +6,15 @@
 
 #include <weir/layer.h>
 
-#include <errno.h>
 #include <stdlib.h>
+
+#include "layer/served.h"
 
 #define DISCARD_SHARE 16 /* reads before other tasks of the worker get their turn */
 
 struct discard {
 	struct weir_service svc;
 };
-
-static enum weir_end discard_end(int status)
-{
-	switch (status) {
-	case 0:
-		return WEIR_END_CLIENT;
-	case -ECANCELED:
-		return WEIR_END_SHUTDOWN;
-	case -ETIMEDOUT:
-		return WEIR_END_LIFETIME;
-	default:
-		return WEIR_END_CLIENT_RESET;
-	}
-}
 
 static int discard_serve(struct weir_service *svc, struct weir_conn *conn)
 {
@@ -45,7 +32,7 @@ static int discard_serve(struct weir_service *svc, struct weir_conn *conn)
 		if (!status && reads % DISCARD_SHARE == 0)
 			status = weir_task_yield();
 	}
-	conn->result.end = discard_end(status);
+	conn->result.end = served_end(status);
 	return status;
 }
 

@@ -6,9 +6,10 @@
 
 #include <weir/layer.h>
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "layer/served.h"
 
 #define ECHO_SHARE 16 /* reads before other tasks of the worker get their turn */
 
@@ -59,20 +60,6 @@ static int echo_step(struct weir_conn *conn, char *scratch, bool *ended)
 	return status;
 }
 
-static enum weir_end echo_end(int status)
-{
-	switch (status) {
-	case 0:
-		return WEIR_END_CLIENT;
-	case -ECANCELED:
-		return WEIR_END_SHUTDOWN;
-	case -ETIMEDOUT:
-		return WEIR_END_LIFETIME;
-	default:
-		return WEIR_END_CLIENT_RESET;
-	}
-}
-
 static int echo_serve(struct weir_service *svc, struct weir_conn *conn)
 {
 	char *scratch = weir_loop_scratch(weir_loop_current());
@@ -87,7 +74,7 @@ static int echo_serve(struct weir_service *svc, struct weir_conn *conn)
 	}
 	if (!status)
 		status = weir_stream_shutdown(conn->stream);
-	conn->result.end = echo_end(status);
+	conn->result.end = served_end(status);
 	return status;
 }
 
