@@ -79,6 +79,8 @@ def test_drain_deadline(weir, origin):
     address = net.free_address()
     daemon = weir({**config_of(address, origin["ipv4"]), "shutdown": {"deadline": "1s"}})
     client = net.connect(address)
+    # What waits in the backlog is no connection of the daemon's yet.
+    wait_for(lambda: daemon.get("/v1/flows"), 5 * SLOWER, "a flow")
     start = time.monotonic()
     daemon.process.send(signal.SIGTERM)
     assert daemon.process.wait(10 * SLOWER) == 0
