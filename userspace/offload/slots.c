@@ -23,6 +23,18 @@ static bool owner_is_gone(const struct weir_kernel *kernel, uint32_t owner)
 	return kill((pid_t)owner, 0) && errno == ESRCH;
 }
 
+/* Another worker or process may be taking or giving back at this moment. */
+static uint32_t owner_get(const uint32_t *owner)
+{
+	return __atomic_load_n(owner, __ATOMIC_RELAXED);
+}
+
+/* What was cleared before is seen by whoever takes it next. */
+static void owner_clear(uint32_t *owner)
+{
+	__atomic_store_n(owner, 0, __ATOMIC_RELEASE);
+}
+
 static bool owner_swap(uint32_t *owner, uint32_t from, uint32_t to)
 {
 	return __atomic_compare_exchange_n(owner, &from, to, false, __ATOMIC_ACQ_REL,
@@ -37,7 +49,7 @@ int slot_take(struct weir_kernel *kernel)
 		uint32_t at = atomic_fetch_add_explicit(&kernel->cursor, 1, memory_order_relaxed);
 		struct weir_slot *slot = &kernel->slots[at % kernel->n_slots];
 
-		if (slot->owner || !owner_swap(&slot->owner, 0, kernel->pid))
+		if (owner_get(&slot->owner) || !owner_swap(&slot->owner, 0, kernel->pid))
 			continue;
 		atomic_fetch_add_explicit(&kernel->taken, 1, memory_order_relaxed);
 		return (int)(at % kernel->n_slots);
@@ -50,7 +62,7 @@ static void slot_clear(struct weir_slot *slot)
 	memset(slot, 0, offsetof(struct weir_slot, owner));
 	slot->other = 0;
 	slot->before = 0;
-	__atomic_store_n(&slot->owner, 0, __ATOMIC_RELEASE);
+	owner_clear(&slot->owner);
 }
 
 void slot_put(struct weir_kernel *kernel, uint32_t index)
@@ -93,14 +105,16 @@ void slots_sweep(struct weir_kernel *kernel)
 	for (uint32_t i = 0; i < kernel->n_slots; i++) {
 		struct weir_slot *slot = &kernel->slots[i];
 
-		if (slot->owner && !kept[i] && owner_is_gone(kernel, slot->owner))
+		uint32_t owner = owner_get(&slot->owner);
+
+		if (owner && !kept[i] && owner_is_gone(kernel, owner))
 			slot_clear(slot);
 	}
 	for (uint32_t i = 0; i < WEIR_RINGS; i++) {
-		uint32_t owner = kernel->rings[i].owner;
+		uint32_t owner = owner_get(&kernel->rings[i].owner);
 
 		if (owner && owner_is_gone(kernel, owner))
-			kernel->rings[i].owner = 0;
+			owner_clear(&kernel->rings[i].owner);
 	}
 	free(kept);
 }
@@ -133,7 +147,7 @@ int ring_take(struct weir_kernel *kernel, int *fd)
 err_update:
 	close(*fd);
 err_create:
-	kernel->rings[index].owner = 0;
+	owner_clear(&kernel->rings[index].owner);
 	return status;
 }
 
@@ -142,5 +156,5 @@ void ring_put(struct weir_kernel *kernel, int index)
 	uint32_t key = (uint32_t)index;
 
 	bpf_map_delete_elem(kernel->events, &key);
-	__atomic_store_n(&kernel->rings[index].owner, 0, __ATOMIC_RELEASE);
+	owner_clear(&kernel->rings[index].owner);
 }
