@@ -189,6 +189,79 @@ static void test_reset_is_passed_on(void **state)
 	assert_int_equal(rig_kernel_warnings(), 0);
 }
 
+/* One side resets just before the flow is handed over: the hand-over is the first to touch the
+ * socket, and must not take the error away. */
+struct early_reset {
+	bool by_client;
+	int seen; /* by the other side */
+};
+
+static void early_reset_by(struct rig *rig, struct peer *peer)
+{
+	if (weir_task_sleep_ms(20))
+		rig_note(rig, "cancelled");
+	weir_stream_abort(peer->stream);
+	weir_stream_close(peer->stream);
+	peer->stream = NULL;
+	if (weir_flow_set_path(&rig->bridge, WEIR_PATH_SOCKMAP))
+		rig_note(rig, "the kernel path is refused");
+}
+
+static void early_reset_seen(struct rig *rig, struct peer *peer)
+{
+	struct early_reset *early = rig->ctx;
+	char byte;
+
+	early->seen = (int)weir_stream_read(peer->stream, &byte, 1);
+}
+
+static int early_reset_client(void *arg)
+{
+	struct rig *rig = arg;
+
+	if (((struct early_reset *)rig->ctx)->by_client)
+		early_reset_by(rig, &rig->client);
+	else
+		early_reset_seen(rig, &rig->client);
+	return 0;
+}
+
+static int early_reset_origin(void *arg)
+{
+	struct rig *rig = arg;
+
+	if (((struct early_reset *)rig->ctx)->by_client)
+		early_reset_seen(rig, &rig->origin);
+	else
+		early_reset_by(rig, &rig->origin);
+	return 0;
+}
+
+static void test_reset_before_the_hand_over(void **state)
+{
+	struct weir_kernel *kernel;
+
+	(void)state;
+	RIG_NEEDS_KERNEL(kernel);
+	for (int by_client = 0; by_client < 2; by_client++) {
+		struct early_reset early = { .by_client = by_client };
+		struct rig rig = {
+			.kernel = kernel,
+			.conf = { .paths = ANY_PATH, .adaptive = true, .idle_ms = 2000 },
+			.client_fn = early_reset_client,
+			.origin_fn = early_reset_origin,
+			.ctx = &early,
+		};
+
+		rig_run(&rig);
+		assert_string_equal(rig.error, "");
+		assert_int_equal(rig.bridge.end,
+				 by_client ? WEIR_END_CLIENT_RESET : WEIR_END_UPSTREAM_RESET);
+		assert_int_equal(early.seen, -ECONNRESET);
+	}
+	assert_int_equal(rig_kernel_warnings(), 0);
+}
+
 /* Reset in the middle of a flood that nobody reads. */
 static int flood_client(void *arg)
 {
@@ -487,6 +560,7 @@ int main(void)
 		cmocka_unit_test(test_slow_reader),
 		cmocka_unit_test(test_half_close),
 		cmocka_unit_test(test_reset_is_passed_on),
+		cmocka_unit_test(test_reset_before_the_hand_over),
 		cmocka_unit_test(test_reset_mid_backlog),
 		cmocka_unit_test(test_idle_and_lifetime),
 		cmocka_unit_test(test_idle_sees_the_kernel),

@@ -348,17 +348,25 @@ static int carry_broke(struct carry *carry, int broken, int status)
 	return carry_end_with(carry, broken < 0 ? WEIR_END_ERROR : ends[broken], status);
 }
 
+/* What broke socket I, asked only when there is a sign of it: the question takes the error away. */
+static int carry_error(struct carry *carry, int i)
+{
+	struct weir_watch *watch = carry_watch(carry, i);
+
+	if (carry->lane[i].reset)
+		return carry->lane[i].reset;
+	if (!(watch->ready & (WEIR_ERROR | WEIR_HANGUP)))
+		return 0;
+	weir_watch_clear(watch, WEIR_ERROR);
+	return gauge_error(carry->lane[i].from);
+}
+
 /* A reset, or what a worker of the kernel met when it wrote. 0, or -errno with *BROKEN set. */
 static int carry_check_errors(struct carry *carry, int *broken)
 {
 	for (int i = 0; i < 2; i++) {
-		struct weir_watch *watch = carry_watch(carry, i);
-		int status;
+		int status = carry_error(carry, i);
 
-		if (!(watch->ready & (WEIR_ERROR | WEIR_HANGUP)))
-			continue;
-		status = gauge_error(i == 0 ? carry->lane[0].from : carry->lane[1].from);
-		weir_watch_clear(watch, WEIR_ERROR);
 		if (!status)
 			continue;
 		*broken = i;

@@ -85,6 +85,7 @@ struct lane {
 	uint64_t cookie; /* of the socket it comes from */
 	uint32_t index;	 /* of the slot */
 	struct weir_slot *slot;
+	int reset;	     /* what the hand-over met at the source: -errno; 0: nothing */
 	uint64_t read;	     /* passed bytes that userspace has read */
 	uint64_t after;	     /* bytes read while the source was not in the map */
 	uint64_t synced;     /* redirected bytes that are known to be in the destination's socket */

@@ -103,12 +103,16 @@ static void lanes_open(struct carry *carry)
 /* Runs the verdict on what had come before the insertion: the kernel would leave it lying until
  * the next segment. Only a peek may do that: a recv() that takes bytes sets copied_seq to what
  * it was before the verdict ran (tcp_bpf_recvmsg_parser), and the socket could not be read once
- * it has left the map. */
-static void lane_kick(const struct lane *lane)
+ * it has left the map.
+ *
+ * A socket tells of a reset once, to whoever asks first: if that was the peek, it is kept. */
+static void lane_kick(struct lane *lane)
 {
 	char byte;
 
-	(void)!recv(lane->from, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (recv(lane->from, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN &&
+	    errno != EINTR)
+		lane->reset = -errno;
 }
 
 static int carry_prepare(struct carry *carry)
