@@ -294,7 +294,8 @@ $(B)/weir.pc: Makefile
 
 # ---- packages ---------------------------------------------------------------------------------
 
-# Debian's and Ubuntu's names; a|b means that releases differ and the first one that exists is taken.
+# Debian's and Ubuntu's names; a|b means that releases differ and the first one that exists is taken;
+# a? is done without where a release does not have it.
 DEPS_BUILD := gcc make clang pkg-config|pkgconf bpftool|linux-tools-generic libc6-dev libuv1-dev \
 	libssl-dev libllhttp-dev|node-llhttp libnghttp2-dev libbpf-dev libelf-dev zlib1g-dev \
 	libboost-context-dev libc-ares-dev libcyaml-dev libyaml-dev libjansson-dev libsystemd-dev \
@@ -304,7 +305,7 @@ DEPS_TEST := python3 python3-pytest python3-pytest-timeout python3-yaml python3-
 	python3-aiohttp clang-format clang-tidy cppcheck llvm libclang-rt-dev|libclang-rt-18-dev \
 	postgresql redis-server redis-tools nginx libnginx-mod-stream haproxy iperf3 rsync \
 	openssh-server openssh-client openssl dnsmasq-base socat netcat-openbsd iproute2 procps util-linux \
-	strace valgrind gdb dpkg-dev
+	strace valgrind gdb dpkg-dev nodejs python3-websockets wrk nghttp2-client chromium?
 
 deps: DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
 deps-build: DEPS := $(DEPS_BUILD) $(DEPS_RUN)
