@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from harness import build, net  # noqa: E402
+from harness import build, kernel_log, net  # noqa: E402
 from harness.haproxy import Haproxy  # noqa: E402
 from harness.load import Load, Origin  # noqa: E402
 from harness.weir import Weir, config_of  # noqa: E402
@@ -46,6 +46,35 @@ def pytest_runtest_makereport(item, call):
                 report.sections.append((f"log of {proxy.name}", proxy.log()[-20000:]))
             except OSError:
                 pass
+
+
+def pytest_report_header():
+    why = kernel_log.unreadable()
+    return f"kernel log: not watched: {why}" if why else "kernel log: watched"
+
+
+@pytest.fixture(scope="session")
+def kernel_log_session():
+    """None where the log cannot be read."""
+    if kernel_log.unreadable():
+        yield None
+        return
+    kernel_log.rewind()
+    log = kernel_log.KernelLog()
+    yield log
+    log.close()
+
+
+@pytest.fixture(autouse=True)
+def quiet_kernel(kernel_log_session):
+    """No test may make the kernel warn."""
+    if kernel_log_session is None:
+        yield
+        return
+    kernel_log_session.faults()
+    yield
+    faults = kernel_log_session.faults()
+    assert not faults, "the kernel has warned:\n" + "\n".join(faults)
 
 
 @pytest.fixture

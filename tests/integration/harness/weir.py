@@ -15,6 +15,9 @@ from . import build
 from .process import Process, check_sanitizers, wait_for
 
 
+NEVER = ("flows_audit_failed", "drop_untrimmed", "pass_gap")
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout=10):
         super().__init__("localhost", timeout=timeout)
@@ -129,10 +132,23 @@ class Weir:
     def wait_log(self, text, seconds=10):
         wait_for(lambda: text in self.log(), seconds * build.SLOWER, f"`{text}` in the log")
 
+    def check_kernel_counters(self):
+        """What the kernel path must never do: lose bytes, or count them otherwise than TCP did."""
+        try:
+            status, kernel = self.api("GET", "/v1/kernel")
+        except OSError:
+            return  # it is not listening any more: the test has ended it
+        if status != 200 or not isinstance(kernel, dict):
+            return
+        wrong = {name: kernel["counters"].get(name, 0) for name in NEVER}
+        assert not any(wrong.values()), f"the kernel path was not exact: {wrong}"
+
     def stop(self):
         """Ends it in order and looks for what went wrong unseen."""
         try:
             if self.process:
+                if self.process.is_running():
+                    self.check_kernel_counters()
                 status = self.process.stop(30 * build.SLOWER)
                 check_sanitizers(self.log())
                 assert status == self.expected, f"exit status {status}:\n{self.log()[-4000:]}"
