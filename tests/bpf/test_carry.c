@@ -372,7 +372,7 @@ static int close_by_operator(void *arg)
 	struct rig *rig = arg;
 
 	if (!weir_task_sleep_ms(30))
-		weir_flow_close(&rig->bridge);
+		weir_flow_end(&rig->bridge, WEIR_END_ADMIN);
 	return 0;
 }
 

@@ -383,7 +383,7 @@ static int flood_client(void *arg)
 	}
 	flood->pages = tcp_pages() - pages;
 	flood->used = memory - WEIR_MIN(memory, memory_available());
-	weir_flow_close(&rig->bridge);
+	weir_flow_end(&rig->bridge, WEIR_END_ADMIN);
 	return 0;
 }
 

@@ -377,7 +377,7 @@ static int operating_client(void *arg)
 		assert_int_equal(flow->path, i % 2);
 	}
 	assert_null(weir_flow_find(weir_loop_current(), 8));
-	weir_flow_close(weir_flow_find(weir_loop_current(), 7));
+	weir_flow_end(weir_flow_find(weir_loop_current(), 7), WEIR_END_ADMIN);
 	return silent_peer(rig->client);
 }
 

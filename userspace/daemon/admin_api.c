@@ -16,6 +16,7 @@
 
 #include "daemon/admin_report.h"
 #include "daemon/config_value.h"
+#include "daemon/established.h"
 #include "daemon/flows.h"
 #include "daemon/generation.h"
 
@@ -229,29 +230,36 @@ static void post_flow_path(struct weir_daemon *daemon, const struct admin_reques
 	answer_flow(response, id, status);
 }
 
-static struct weir_upstream *find_upstream(const struct weir_daemon *daemon, const char *name)
+static const struct weir_config_upstream *find_upstream(const struct weir_daemon *daemon,
+							const char *name)
 {
-	const struct weir_config_upstream *conf =
-		daemon->current == NULL ? NULL
-					: weir_config_upstream(daemon->current->config, name);
+	return daemon->current == NULL ? NULL : weir_config_upstream(daemon->current->config, name);
+}
 
-	if (conf == NULL)
-		return NULL;
-	return daemon->current->upstreams[conf - daemon->current->config->upstreams];
+static int drain_endpoint(struct weir_daemon *daemon, const struct weir_config_upstream *conf,
+			  const char *endpoint, bool draining)
+{
+	const struct generation *generation = daemon->current;
+	int status = weir_upstream_set_draining(
+		generation->upstreams[conf - generation->config->upstreams], endpoint, draining);
+
+	if (status == 0 && draining)
+		established_drained(daemon, conf, endpoint);
+	return status;
 }
 
 static void post_endpoint(struct weir_daemon *daemon, const struct admin_request *request,
 			  struct admin_response *response)
 {
 	const char *name = request->segments[2], *endpoint = request->segments[4];
-	struct weir_upstream *upstream = find_upstream(daemon, name);
+	const struct weir_config_upstream *upstream = find_upstream(daemon, name);
 	bool draining = strcmp(request->segments[5], "drain") == 0;
 
 	if (!draining && strcmp(request->segments[5], "resume") != 0)
 		admin_api_error(response, 404, "an endpoint can drain or resume");
 	else if (upstream == NULL)
 		admin_api_error(response, 404, "there is no upstream \"%s\"", name);
-	else if (weir_upstream_set_draining(upstream, endpoint, draining) < 0)
+	else if (drain_endpoint(daemon, upstream, endpoint, draining) < 0)
 		admin_api_error(response, 404, "upstream \"%s\" has no endpoint \"%s\"", name,
 				endpoint);
 	else

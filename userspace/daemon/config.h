@@ -122,6 +122,12 @@ struct weir_config_endpoint {
 	bool backup;
 };
 
+/* What becomes of connections to an endpoint that is taken away. */
+enum weir_config_established {
+	WEIR_CONFIG_ESTABLISHED_KEEP,
+	WEIR_CONFIG_ESTABLISHED_CLOSE,
+};
+
 struct weir_config_upstream {
 	struct weir_config_place place;
 	char *name;
@@ -146,6 +152,7 @@ struct weir_config_upstream {
 		uint32_t attempts;
 	} retry;
 	uint64_t slow_start_ms;
+	enum weir_config_established established;
 	struct {
 		uint32_t connections;
 		uint32_t queue;

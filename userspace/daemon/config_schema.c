@@ -65,6 +65,11 @@ static const struct config_word balance_words[] = {
 	{ "source_hash", WEIR_BALANCE_SOURCE_HASH },
 };
 
+static const struct config_word established_words[] = {
+	{ "keep", WEIR_CONFIG_ESTABLISHED_KEEP },
+	{ "close", WEIR_CONFIG_ESTABLISHED_CLOSE },
+};
+
 static const struct config_key admin_keys[] = {
 	{ .name = "socket",
 	  .type = CONFIG_FILE,
@@ -568,6 +573,13 @@ static const struct config_key upstream_keys[] = {
 	  .max = DAYS(1),
 	  .fallback = "0",
 	  .doc = "an endpoint that came back gets its full share after so long" },
+	{ .name = "established",
+	  .type = CONFIG_WORD,
+	  MEMBER(struct weir_config_upstream, established),
+	  WORDS(established_words),
+	  .fallback = "keep",
+	  .doc = "what becomes of connections to an endpoint that a reload removes or an "
+		 "operator drains" },
 	{ .name = "limit",
 	  .type = CONFIG_MAP,
 	  .table = &upstream_limit_table,

@@ -18,6 +18,7 @@
 
 #include "daemon/admin.h"
 #include "daemon/config_check.h"
+#include "daemon/established.h"
 #include "daemon/generation.h"
 #include "daemon/process.h"
 
@@ -53,6 +54,7 @@ static void warn_fixed(const struct weir_daemon *daemon, const struct weir_confi
 static int move_to(struct weir_daemon *daemon, struct weir_config *config, struct weir_error *error)
 {
 	struct generation *old = daemon->current;
+	struct established gone = { 0 };
 	struct generation *generation;
 	int status;
 
@@ -66,7 +68,10 @@ static int move_to(struct weir_daemon *daemon, struct weir_config *config, struc
 		status = log_setup(&config->log, error);
 	if (status == 0)
 		status = admin_apply(daemon, &config->admin, error);
+	if (status == 0 && established_note(&gone, old, generation) < 0)
+		status = weir_error_set(error, -ENOMEM, "out of memory");
 	if (status < 0) {
+		established_fini(&gone);
 		generation_retire(generation);
 		socket_set_drop(&daemon->sockets, generation->id);
 		return status;
@@ -74,6 +79,8 @@ static int move_to(struct weir_daemon *daemon, struct weir_config *config, struc
 	daemon->current = generation;
 	if (old != NULL)
 		generation_retire(old);
+	established_end(daemon, &gone);
+	established_fini(&gone);
 	socket_set_keep(&daemon->sockets, generation->id);
 	limits_raise(config);
 	return 0;

@@ -143,7 +143,7 @@ static void worker_on_order(struct worker *worker, void *slot)
 	if (flow == NULL) {
 		order->status = -ENOENT;
 	} else if (order->close) {
-		weir_flow_close(flow);
+		weir_flow_end(flow, WEIR_END_ADMIN);
 		order->status = 0;
 	} else {
 		order->status = weir_flow_set_path(flow, order->path);

@@ -93,6 +93,7 @@ static void forward_begin(struct forward *forward, struct weir_conn *conn,
 	bridge->id = conn->id;
 	bridge->listener = conn->listener;
 	bridge->upstream = conn->result.upstream;
+	bridge->endpoint = conn->result.endpoint_name;
 	for (int way = 0; way < 2; way++)
 		bridge->moved[way] = forward->metrics.bytes[way];
 	weir_gauge_add(forward->metrics.active, 1);
@@ -143,6 +144,7 @@ static int forward_serve(struct weir_service *svc, struct weir_conn *conn)
 	status = forward_connect(forward, conn, &upstream);
 	if (!status)
 		status = forward_carry(forward, conn, upstream);
+	conn->result.endpoint_name = NULL;
 	weir_stream_close(upstream);
 	return status;
 }

@@ -42,6 +42,7 @@ const char *weir_end_name(enum weir_end end)
 		[WEIR_END_LIFETIME] = "lifetime",
 		[WEIR_END_SHUTDOWN] = "shutdown",
 		[WEIR_END_ADMIN] = "admin",
+		[WEIR_END_REMOVED] = "endpoint_removed",
 		[WEIR_END_ERROR] = "error",
 	};
 
@@ -284,8 +285,8 @@ static void engine_obey(struct engine *engine)
 {
 	struct weir_bridge *bridge = engine->bridge;
 
-	if (bridge->asked_close)
-		bridge_end(bridge, WEIR_END_ADMIN, WEIR_EADMIN);
+	if (bridge->asked_end != WEIR_END_NONE)
+		bridge_end(bridge, bridge->asked_end, WEIR_EADMIN);
 	if (bridge->asked_path < 0)
 		return;
 	bridge->pinned = bridge->asked_path;

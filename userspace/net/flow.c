@@ -93,8 +93,8 @@ int weir_flow_set_path(struct weir_bridge *flow, enum weir_path path)
 	return 0;
 }
 
-void weir_flow_close(struct weir_bridge *flow)
+void weir_flow_end(struct weir_bridge *flow, enum weir_end end)
 {
-	flow->asked_close = true;
+	flow->asked_end = end;
 	weir_task_wake(flow->task);
 }

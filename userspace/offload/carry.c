@@ -393,8 +393,8 @@ static int carry_check_limits(struct carry *carry, int waited)
 		return carry_end_with(carry, WEIR_END_SHUTDOWN, WEIR_ESHUTDOWN);
 	if (waited && waited != -ETIMEDOUT)
 		return carry_end_with(carry, WEIR_END_ERROR, waited);
-	if (bridge->asked_close)
-		return carry_end_with(carry, WEIR_END_ADMIN, WEIR_EADMIN);
+	if (bridge->asked_end != WEIR_END_NONE)
+		return carry_end_with(carry, bridge->asked_end, WEIR_EADMIN);
 	if (weir_task_check() == -ETIMEDOUT)
 		return carry_end_with(carry, WEIR_END_LIFETIME, WEIR_ELIFETIME);
 	if (conf->lifetime_ms && now >= bridge->started_ns + conf->lifetime_ms * NS_PER_MS)

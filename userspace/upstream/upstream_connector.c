@@ -204,6 +204,7 @@ static void connect_succeeded(struct upstream_connector *up, struct weir_seat *s
 	stream->on_close_ctx = seat;
 	if (conn) {
 		conn->result.endpoint = seat->endpoint->target.address;
+		conn->result.endpoint_name = seat->endpoint->name;
 		conn->result.connect_ns = ns;
 	}
 }

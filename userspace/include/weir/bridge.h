@@ -30,6 +30,7 @@ enum weir_end {
 	WEIR_END_LIFETIME,	 /* the lifetime or the scope's deadline was over */
 	WEIR_END_SHUTDOWN,	 /* the scope was cancelled: the process stops */
 	WEIR_END_ADMIN,		 /* an operator ended it */
+	WEIR_END_REMOVED,	 /* its endpoint was taken away by a reload or a drain */
 	WEIR_END_ERROR,		 /* something else; see status */
 	WEIR_END_COUNT,
 };
@@ -105,15 +106,16 @@ struct weir_bridge {
 	uint64_t id;
 	const char *listener;
 	const char *upstream;
+	const char *endpoint; /* its configured name */
 	uint32_t rule;
 	/* Counts what copy and splice deliver, as it goes, by enum weir_way; borrowed, may be
 	 * NULL. Cells of this worker. */
 	struct weir_counter *moved[2];
 
-	/* What an operator asked for: see weir_flow_set_path(), weir_flow_close(). The offload
-	 * room hands back (returns 0) when asked_path is set, and ends when asked_close is. */
+	/* What an operator asked for: see weir_flow_set_path(), weir_flow_end(). The offload
+	 * room hands back (returns 0) when asked_path is set, and ends when asked_end is. */
 	int asked_path; /* -1: nothing; WEIR_PATH_COUNT: choose by behaviour; else the path */
-	bool asked_close;
+	enum weir_end asked_end;
 
 	/* What behaviour has been seen: for weir_path_decide(). Private. */
 	unsigned allowed;	   /* paths that work for this flow */
@@ -153,6 +155,8 @@ struct weir_bridge *weir_flow_find(struct weir_loop *loop, uint64_t id);
 /* Moves a flow to PATH, or with WEIR_PATH_COUNT lets it choose by behaviour again. It moves
  * when its task next runs; a path that is not possible is refused: -EOPNOTSUPP. */
 int weir_flow_set_path(struct weir_bridge *flow, enum weir_path path);
-void weir_flow_close(struct weir_bridge *flow);
+/* Ends it, both sides by a reset, with END as the reason: WEIR_END_ADMIN or WEIR_END_REMOVED. It
+ * ends when its task next runs. */
+void weir_flow_end(struct weir_bridge *flow, enum weir_end end);
 
 #endif

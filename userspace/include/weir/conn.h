@@ -28,6 +28,8 @@ struct weir_conn {
 	struct {
 		const char *upstream;	      /* name of the group; NULL: none was chosen */
 		struct weir_address endpoint; /* connected to; size 0: none */
+		const char *endpoint_name;    /* as configured; lives as long as the stream to
+					       * it; NULL: not of an upstream */
 		enum weir_path path;	      /* the last one */
 		const char *why;	      /* why not a better one; static memory */
 		uint64_t bytes_up;
