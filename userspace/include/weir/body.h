@@ -56,6 +56,8 @@ struct weir_body { /* embed as the first member */
 	const struct weir_body_ops *ops;
 	uint64_t size;		       /* of all of it, as announced; WEIR_BODY_UNKNOWN */
 	struct weir_headers *trailers; /* after the end; NULL: there are none. Owned by the body */
+	bool ended; /* the piece that next() gave is known to be the last one: trailers are there,
+		     * and nobody need ask again. Bodies that cannot tell leave it false */
 };
 
 static inline int weir_body_next(struct weir_body *body, struct iovec *piece, bool wait)
