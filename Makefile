@@ -79,7 +79,8 @@ HARDEN += $(if $(filter aarch64,$(ARCH)),-mbranch-protection=standard)
 HARDEN += -U_FORTIFY_SOURCE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
 
 # Libraries by pkg-config; Boost.Context has no such file.
-PKGS := libuv openssl libbpf libelf zlib libcares libcyaml yaml-0.1 jansson libsystemd
+PKGS := libuv openssl libbpf libelf libcares libcyaml yaml-0.1 jansson libsystemd libcrypt
+PKGS += zlib libbrotlienc libbrotlidec libzstd
 PKGS += $(if $(wildcard userspace/http/*.c),libnghttp2)
 PKG_CONFIG ?= pkg-config
 
@@ -298,7 +299,7 @@ $(B)/weir.pc: Makefile
 # a? is done without where a release does not have it.
 DEPS_BUILD := gcc make clang pkg-config|pkgconf bpftool|linux-tools-generic libc6-dev libuv1-dev \
 	libssl-dev libllhttp-dev|node-llhttp libnghttp2-dev libbpf-dev libelf-dev zlib1g-dev \
-	libboost-context-dev libc-ares-dev libcyaml-dev libyaml-dev libjansson-dev libsystemd-dev \
+	libbrotli-dev libzstd-dev libcrypt-dev libboost-context-dev libc-ares-dev libcyaml-dev libyaml-dev libjansson-dev libsystemd-dev \
 	libcmocka-dev systemtap-sdt-dev
 DEPS_RUN := curl
 DEPS_TEST := python3 python3-pytest python3-pytest-timeout python3-yaml python3-jsonschema \

@@ -25,6 +25,7 @@ FOREIGN = [
     (re.compile(r"^(bpf/(?!abi\.h)|linux/bpf\.h|.*\.skel\.h)"), {"offload"}),
     (re.compile(r"^openssl/"), {"tls"}),
     (re.compile(r"^(llhttp\.h|nghttp2/)"), {"http"}),
+    (re.compile(r"^(zlib\.h|brotli/|zstd\.h|crypt\.h)"), {"layer"}),
     (re.compile(r"^(cyaml/|yaml\.h)"), {"daemon"}),
 ]
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)

@@ -14,8 +14,7 @@
 #include <string.h>
 
 #include <weir/address.h>
-
-#include "net/hash.h"
+#include <weir/hash.h>
 
 #define UNIX_PREFIX	 "unix:"
 #define UNIX_PATH_OFFSET offsetof(struct sockaddr_un, sun_path)
@@ -232,7 +231,7 @@ uint64_t weir_address_hash_host(const struct weir_address *address, uint64_t see
 	size_t size;
 	const void *host = address_host(address, &size);
 
-	return hash_bytes(host ? host : "", size, seed);
+	return weir_hash(host ? host : "", size, (const uint64_t[]){ seed, 0 });
 }
 
 uint16_t weir_address_port(const struct weir_address *address)

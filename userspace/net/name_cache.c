@@ -6,9 +6,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <weir/hash.h>
 #include <weir/loop.h>
 
-#include "net/hash.h"
 #include "net/name_cache.h"
 
 #define CACHE_ENTRIES	   4096
@@ -25,7 +25,8 @@
 static struct weir_list *cache_bucket(struct name_cache *cache, const char *name,
 				      enum dns_type type)
 {
-	uint64_t hash = hash_bytes(name, strlen(name), cache->seed + (uint64_t)type);
+	const uint64_t key[2] = { cache->seed + (uint64_t)type, 0 };
+	uint64_t hash = weir_hash(name, strlen(name), key);
 
 	return &cache->buckets[hash & cache->mask];
 }

@@ -2,11 +2,11 @@
 
 /*
  * SipHash-2-4, after J.-P. Aumasson and D. J. Bernstein, "SipHash: a fast short-input PRF", 2012.
- * Names of hosts come from strangers (a forward proxy's clients), so a table of them needs a
- * keyed hash.
+ * What tables are keyed by comes from strangers (names of hosts, header fields), so it needs a keyed
+ * hash.
  */
 
-#include "net/hash.h"
+#include <weir/hash.h>
 
 static uint64_t hash_rotate(uint64_t x, unsigned bits)
 {
@@ -46,14 +46,14 @@ static uint64_t hash_load(const unsigned char *data, size_t size)
 	return word;
 }
 
-uint64_t hash_bytes(const void *data, size_t size, uint64_t seed)
+uint64_t weir_hash(const void *data, size_t size, const uint64_t key[2])
 {
 	const unsigned char *bytes = data;
 	uint64_t v[4] = {
-		seed ^ 0x736f6d6570736575,
-		0x646f72616e646f6d,
-		seed ^ 0x6c7967656e657261,
-		0x7465646279746573,
+		key[0] ^ 0x736f6d6570736575,
+		key[1] ^ 0x646f72616e646f6d,
+		key[0] ^ 0x6c7967656e657261,
+		key[1] ^ 0x7465646279746573,
 	};
 	size_t i;
 
