@@ -6,9 +6,12 @@
 
 #include "net/pipe.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include <weir/stream.h>
 
 #define PIPE_BYTES (1 << 20)
 #define PIPE_KEPT  32
@@ -101,4 +104,51 @@ void pipe_put(struct weir_loop *loop, struct pipe *pipe)
 	}
 	weir_list_add_head(&pool->free, &pipe->link);
 	pool->count++;
+}
+
+/* ------------------------------------------------------------------------------------------
+ * Bytes
+ */
+
+static ssize_t pipe_splice(int from, int to, size_t size)
+{
+	ssize_t moved;
+
+	do {
+		moved = splice(from, NULL, to, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	} while (moved < 0 && errno == EINTR);
+	return moved < 0 ? -errno : moved;
+}
+
+ssize_t pipe_fill(struct pipe *pipe, struct weir_stream *from, size_t size)
+{
+	struct weir_watch *watch = weir_stream_watch(from);
+	ssize_t got;
+
+	if (!(watch->ready & WEIR_READABLE))
+		return -EAGAIN;
+	got = pipe_splice(watch->fd, pipe->write_fd, size);
+	if (got == -EAGAIN)
+		weir_watch_clear(watch, WEIR_READABLE);
+	if (got == 0)
+		from->read_ended = true;
+	if (got > 0) {
+		pipe->size = (size_t)got;
+		from->bytes_read += (uint64_t)got;
+	}
+	return got;
+}
+
+ssize_t pipe_drain(struct pipe *pipe, struct weir_stream *to)
+{
+	struct weir_watch *watch = weir_stream_watch(to);
+	ssize_t sent = pipe_splice(pipe->read_fd, watch->fd, pipe->size);
+
+	if (sent == -EAGAIN)
+		weir_watch_clear(watch, WEIR_WRITABLE);
+	if (sent > 0) {
+		pipe->size -= (size_t)sent;
+		to->bytes_written += (uint64_t)sent;
+	}
+	return sent;
 }

@@ -7,7 +7,11 @@
  * flow holds one only while bytes are in it.
  */
 
+#include <sys/types.h>
+
 #include <weir/loop.h>
+
+struct weir_stream;
 
 struct pipe {
 	struct weir_list link;
@@ -21,5 +25,11 @@ struct pipe {
 struct pipe *pipe_get(struct weir_loop *loop);
 /* Gives it back; one with bytes in it is closed. Accepts NULL. */
 void pipe_put(struct weir_loop *loop, struct pipe *pipe);
+
+/* Moves at most SIZE bytes of a socket into an empty pipe: bytes, 0 at the end of the stream,
+ * -EAGAIN, -errno. FROM has a watch. */
+ssize_t pipe_fill(struct pipe *pipe, struct weir_stream *from, size_t size);
+/* Moves what is in the pipe into a socket, as much as it takes: bytes, -EAGAIN, -errno. */
+ssize_t pipe_drain(struct pipe *pipe, struct weir_stream *to);
 
 #endif

@@ -10,7 +10,6 @@
 #include "net/pump.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 #include <weir/metrics.h>
 
@@ -216,45 +215,19 @@ static int pump_copy(struct pump *pump)
 
 static int pump_flush_pipe(struct pump *pump)
 {
-	struct weir_watch *watch = weir_stream_watch(pump->to);
 	struct pipe *pipe = pump->pipe;
-	ssize_t sent;
+	ssize_t sent = pipe_drain(pipe, pump->to);
 
-	do {
-		sent = splice(pipe->read_fd, NULL, watch->fd, NULL, pipe->size,
-			      SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-	} while (sent < 0 && errno == EINTR);
-	if (sent < 0 && errno == EAGAIN) {
-		weir_watch_clear(watch, WEIR_WRITABLE);
+	if (sent == -EAGAIN)
 		return pump_wait(pump, PUMP_WAIT_DESTINATION);
-	}
 	if (sent < 0)
-		return pump_break(pump, -errno, false);
-	pipe->size -= (size_t)sent;
-	pump->to->bytes_written += (uint64_t)sent;
+		return pump_break(pump, (int)sent, false);
 	pump_count(pump, (size_t)sent, WEIR_PATH_SPLICE);
 	if (pipe->size > 0)
 		return 0;
 	pipe_put(weir_task_loop(pump->bridge->task), pipe);
 	pump->pipe = NULL;
 	return 0;
-}
-
-/* Bytes taken into the pipe, 0 at the end, -errno. */
-static ssize_t pump_fill_pipe(struct pump *pump, struct pipe *pipe, size_t budget)
-{
-	struct weir_watch *watch = weir_stream_watch(pump->from);
-	ssize_t got;
-
-	if (!(watch->ready & WEIR_READABLE))
-		return -EAGAIN;
-	do {
-		got = splice(watch->fd, NULL, pipe->write_fd, NULL, budget,
-			     SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-	} while (got < 0 && errno == EINTR);
-	if (got < 0 && errno == EAGAIN)
-		weir_watch_clear(watch, WEIR_READABLE);
-	return got < 0 ? -errno : got;
 }
 
 static int pump_splice(struct pump *pump)
@@ -269,7 +242,7 @@ static int pump_splice(struct pump *pump)
 		return pump_copy(pump);
 	budget = pipe->capacity;
 	status = pump_pace(pump, &budget);
-	got = status ? status : pump_fill_pipe(pump, pipe, budget);
+	got = status ? status : pipe_fill(pipe, pump->from, budget);
 	if (got <= 0) {
 		pipe_put(loop, pipe);
 		if (status)
@@ -278,12 +251,9 @@ static int pump_splice(struct pump *pump)
 			return pump_wait(pump, PUMP_WAIT_SOURCE);
 		if (got < 0)
 			return pump_break(pump, (int)got, true);
-		pump->from->read_ended = true;
 		return pump_end(pump);
 	}
-	pipe->size = (size_t)got;
 	pump->pipe = pipe;
-	pump->from->bytes_read += (uint64_t)got;
 	pump_note_read(pump, (size_t)got, budget);
 	return 0;
 }

@@ -7,15 +7,20 @@
 
 #include <weir/stream.h>
 
-int weir_stream_wait(struct weir_stream *stream, unsigned events)
+int weir_stream_wait_until(struct weir_stream *stream, unsigned events, uint64_t deadline)
 {
 	struct weir_task *task = weir_task_current();
 	int status;
 
 	stream->ops->subscribe(stream, events, task);
-	status = weir_task_park(events & WEIR_READABLE ? "readable" : "writable", WEIR_NEVER);
+	status = weir_task_park(events & WEIR_READABLE ? "readable" : "writable", deadline);
 	stream->ops->subscribe(stream, 0, task);
 	return status;
+}
+
+int weir_stream_wait(struct weir_stream *stream, unsigned events)
+{
+	return weir_stream_wait_until(stream, events, WEIR_NEVER);
 }
 
 static ssize_t stream_read(struct weir_stream *stream, const struct iovec *iov, int n, bool peek)
@@ -76,8 +81,7 @@ int weir_stream_write(struct weir_stream *stream, const void *data, size_t size)
 	return weir_stream_writev(stream, &iov, 1);
 }
 
-/* Drops SIZE bytes from the front of IOV; returns how many entries are used up. */
-static int iov_advance(struct iovec *iov, int n, size_t size)
+int weir_iov_advance(struct iovec *iov, int n, size_t size)
 {
 	int used = 0;
 
@@ -92,14 +96,14 @@ static int iov_advance(struct iovec *iov, int n, size_t size)
 
 int weir_stream_writev(struct weir_stream *stream, struct iovec *iov, int n)
 {
-	int used = iov_advance(iov, n, 0);
+	int used = weir_iov_advance(iov, n, 0);
 
 	while (used < n) {
 		ssize_t sent = stream->ops->writev(stream, iov + used, n - used, false);
 		int status = 0;
 
 		if (sent >= 0)
-			used += iov_advance(iov + used, n - used, (size_t)sent);
+			used += weir_iov_advance(iov + used, n - used, (size_t)sent);
 		else if (sent == -EAGAIN)
 			status = weir_stream_wait(stream, WEIR_WRITABLE);
 		else

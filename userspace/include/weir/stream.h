@@ -64,6 +64,8 @@ ssize_t weir_stream_peek(struct weir_stream *stream, void *data, size_t size) WE
 int weir_stream_write(struct weir_stream *stream, const void *data, size_t size) WEIR_MUST_CHECK;
 /* All of IOV. IOV is changed. */
 int weir_stream_writev(struct weir_stream *stream, struct iovec *iov, int n) WEIR_MUST_CHECK;
+/* Drops SIZE bytes from the front of IOV; returns how many entries are used up. */
+int weir_iov_advance(struct iovec *iov, int n, size_t size);
 /* Half-close. Parks only where queued bytes must go first (TLS). */
 int weir_stream_shutdown(struct weir_stream *stream);
 void weir_stream_abort(struct weir_stream *stream);
@@ -73,6 +75,9 @@ void weir_stream_close(struct weir_stream *stream);
 int weir_stream_raw_fd(struct weir_stream *stream, const char **why);
 /* Parks until one of EVENTS (WEIR_READABLE, WEIR_WRITABLE). */
 int weir_stream_wait(struct weir_stream *stream, unsigned events) WEIR_MUST_CHECK;
+/* The same, for no longer than until DEADLINE (ns): -ETIMEDOUT. May return early. */
+int weir_stream_wait_until(struct weir_stream *stream, unsigned events, uint64_t deadline)
+	WEIR_MUST_CHECK;
 
 /* ------------------------------------------------------------------------------------------
  * Sockets
