@@ -81,7 +81,6 @@ HARDEN += -U_FORTIFY_SOURCE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
 # Libraries by pkg-config; Boost.Context has no such file.
 PKGS := libuv openssl libbpf libelf libcares libcyaml yaml-0.1 jansson libsystemd libcrypt
 PKGS += zlib libbrotlienc libbrotlidec libzstd
-PKGS += $(if $(wildcard userspace/http/*.c),libnghttp2)
 PKG_CONFIG ?= pkg-config
 
 # llhttp: a library where the distribution has one, else the C sources that node-llhttp installs.
@@ -91,7 +90,8 @@ ifeq ($(shell $(PKG_CONFIG) --exists libllhttp 2>/dev/null && echo yes),yes)
 PKGS += libllhttp
 else
 LLHTTP_SRC := $(wildcard $(LLHTTP_DIR)/*.c)
-LLHTTP_CFLAGS := -isystem /usr/share/include/llhttp
+# Version 8 has a strict half and a loose one, chosen when it is compiled; 9 is strict.
+LLHTTP_CFLAGS := -isystem /usr/share/include/llhttp -DLLHTTP_STRICT_MODE=1
 endif
 
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null) $(LLHTTP_CFLAGS)

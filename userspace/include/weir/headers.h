@@ -106,6 +106,8 @@ struct weir_text weir_header_name(enum weir_header_id id);
 void weir_headers_init(struct weir_headers *headers, struct weir_arena *arena);
 /* Without fields; memory stays in the arena. */
 void weir_headers_clear(struct weir_headers *headers);
+/* Makes room for N more fields, so that adding them moves nothing. 0, -ENOMEM, -E2BIG. */
+int weir_headers_reserve(struct weir_headers *headers, unsigned n) WEIR_MUST_CHECK;
 
 /* Appends a field. 0; -ENOMEM; -E2BIG beyond WEIR_HEADERS_MAX. Syntax is the caller's duty:
  * see weir_header_is_valid(). */
