@@ -98,6 +98,47 @@ static void loop_free_attachments(struct weir_loop *loop)
 }
 
 /* ------------------------------------------------------------------------------------------
+ * Upkeep
+ */
+
+void weir_upkeep_init(struct weir_upkeep *upkeep,
+		      void (*fn)(struct weir_upkeep *upkeep, uint64_t now))
+{
+	weir_list_init(&upkeep->link);
+	upkeep->fn = fn;
+}
+
+void weir_upkeep_add(struct weir_upkeep *upkeep, struct weir_loop *loop)
+{
+	if (weir_list_is_empty(&upkeep->link))
+		weir_list_add_tail(&loop->upkeeps, &upkeep->link);
+}
+
+void weir_upkeep_del(struct weir_upkeep *upkeep)
+{
+	weir_list_del(&upkeep->link);
+}
+
+/* Each is taken out and put back, so that it does not matter which ones leave meanwhile. */
+static void loop_keep_up(struct weir_loop *loop)
+{
+	struct weir_list batch;
+	struct weir_list *link;
+
+	weir_list_init(&batch);
+	if (weir_list_is_empty(&loop->upkeeps))
+		return;
+	weir_list_add_before(loop->upkeeps.next, &batch);
+	weir_list_del(&loop->upkeeps);
+	while ((link = weir_list_pop(&batch))) {
+		struct weir_upkeep *upkeep = weir_container_of(link, struct weir_upkeep, link);
+
+		weir_list_add_tail(&loop->upkeeps, link);
+		upkeep->fn(upkeep, loop->now);
+	}
+}
+
+/* ------------------------------------------------------------------------------------------
  * Life
  */
 
@@ -110,6 +151,7 @@ static void loop_init_lists(struct weir_loop *loop)
 	weir_list_init(&loop->tasks);
 	weir_list_init(&loop->posts);
 	weir_list_init(&loop->attachments);
+	weir_list_init(&loop->upkeeps);
 }
 
 /* The two descriptors that are no watches are told apart by their address. */
@@ -190,6 +232,8 @@ void weir_loop_free(struct weir_loop *loop)
 		return;
 	assert(loop->live == 0);
 	loop_free_attachments(loop);
+	while (weir_list_pop(&loop->upkeeps))
+		;
 	/* Close callbacks of timers may be pending. */
 	while (uv_loop_close(&loop->uv) == UV_EBUSY)
 		uv_run(&loop->uv, UV_RUN_NOWAIT);
@@ -283,7 +327,7 @@ static int64_t loop_timeout(struct weir_loop *loop)
 		until = WEIR_MIN(until, nap->deadline);
 		now = weir_now(); /* tasks may have run longer than a nap since */
 	}
-	if (!weir_list_is_empty(&loop->parked))
+	if (!weir_list_is_empty(&loop->parked) || !weir_list_is_empty(&loop->upkeeps))
 		until = WEIR_MIN(until, loop->next_trim);
 	if (until == WEIR_NEVER)
 		return -1;
@@ -350,6 +394,7 @@ static void loop_trim(struct weir_loop *loop)
 	if (loop->now < loop->next_trim)
 		return;
 	task_trim_idle(loop);
+	loop_keep_up(loop);
 	loop->next_trim = loop->now + TASK_IDLE_NS;
 }
 

@@ -87,6 +87,7 @@ struct weir_loop {
 	char *scratch;
 
 	struct weir_list attachments; /* struct attachment */
+	struct weir_list upkeeps;     /* struct weir_upkeep */
 };
 
 struct attachment {

@@ -61,6 +61,20 @@ struct weir_post {
 /* Sends POST. Any thread. */
 void weir_loop_post(struct weir_loop *loop, struct weir_post *post);
 
+/* Looked after about once a second while it is in the loop's list, which does not keep the loop
+ * alive: FN runs outside of any task and must not park; it may take itself or others out.
+ * Caller's memory. What is still in when the loop is freed is taken out. */
+struct weir_upkeep {
+	struct weir_list link; /* private */
+	void (*fn)(struct weir_upkeep *upkeep, uint64_t now);
+};
+
+void weir_upkeep_init(struct weir_upkeep *upkeep,
+		      void (*fn)(struct weir_upkeep *upkeep, uint64_t now));
+/* Both are harmless when it is in, or out, already. */
+void weir_upkeep_add(struct weir_upkeep *upkeep, struct weir_loop *loop);
+void weir_upkeep_del(struct weir_upkeep *upkeep);
+
 /* What a room keeps for each loop (a pool of pipes, the list of flows), found by the address of
  * its key and freed with the loop. */
 struct weir_loop_key {
