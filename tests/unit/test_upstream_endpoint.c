@@ -164,12 +164,12 @@ static void places_are_limited(void **state)
 	weir_endpoint_give(endpoint);
 	assert_true(weir_endpoint_take(endpoint, 2));
 	assert_int_equal(endpoint->active, 2);
-	assert_int_equal(weir_endpoint_failed(endpoint, -EPIPE), 1);
-	assert_int_equal(weir_endpoint_failed(endpoint, -EPIPE), 2);
+	assert_int_equal(weir_endpoint_report(endpoint, WEIR_OUTCOME_CONNECT, -EPIPE).failures, 1);
+	assert_int_equal(weir_endpoint_report(endpoint, WEIR_OUTCOME_CONNECT, -EPIPE).failures, 2);
 	assert_int_equal(endpoint->last_status, -EPIPE);
-	weir_endpoint_connected(endpoint);
+	weir_endpoint_report(endpoint, WEIR_OUTCOME_SUCCESS, 0);
 	assert_int_equal(endpoint->last_status, 0);
-	assert_int_equal(weir_endpoint_failed(endpoint, -EPIPE), 1);
+	assert_int_equal(weir_endpoint_report(endpoint, WEIR_OUTCOME_CONNECT, -EPIPE).failures, 1);
 	assert_int_equal(endpoint->total, 1);
 	assert_int_equal(endpoint->failures, 3);
 	weir_endpoint_put(endpoint);

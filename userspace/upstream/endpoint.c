@@ -36,6 +36,20 @@
 #define BIT(state)     (1u << (state))
 #define BIT_ANY_HEALTH (BIT(WEIR_ENDPOINT_HEALTHY) | BIT(WEIR_ENDPOINT_UNHEALTHY))
 
+const char *weir_outcome_name(enum weir_outcome outcome)
+{
+	static const char *const names[] = {
+		[WEIR_OUTCOME_SUCCESS] = "success",
+		[WEIR_OUTCOME_SERVER_ERROR] = "server_error",
+		[WEIR_OUTCOME_GATEWAY_ERROR] = "gateway_error",
+		[WEIR_OUTCOME_CONNECT] = "connect",
+		[WEIR_OUTCOME_RESET] = "reset",
+		[WEIR_OUTCOME_TIMEOUT] = "timeout",
+	};
+
+	return outcome < WEIR_ARRAY_SIZE(names) ? names[outcome] : "unknown";
+}
+
 const char *weir_endpoint_state_name(enum weir_endpoint_state state)
 {
 	static const char *const names[] = {
@@ -51,14 +65,16 @@ const char *weir_endpoint_state_name(enum weir_endpoint_state state)
  * Lifetime
  */
 
+/* The name is often the address itself: the two hashes must not cancel out. Never 0. */
 static uint64_t identity_of(const char *name, const struct weir_address *address)
 {
 	char text[WEIR_ADDRESS_TEXT];
 	uint64_t identity = weir_mix_text(name);
 
 	if (address)
-		identity = weir_mix(identity ^ weir_mix_text(weir_address_format(address, text)));
-	return identity;
+		identity = weir_mix(weir_mix(identity) ^
+				    weir_mix_text(weir_address_format(address, text)));
+	return identity ? identity : 1;
 }
 
 struct weir_endpoint *weir_endpoint_new(const char *name, size_t listing, const char *host,
@@ -123,21 +139,57 @@ void weir_endpoint_give(struct weir_endpoint *endpoint)
 	assert(before > 0);
 }
 
-void weir_endpoint_connected(struct weir_endpoint *endpoint)
+static unsigned row_add(_Atomic unsigned *row)
+{
+	return atomic_fetch_add_explicit(row, 1, memory_order_relaxed) + 1;
+}
+
+/* Read first: these lines are shared by all workers and hardly ever change. */
+static unsigned row_end(_Atomic unsigned *row)
+{
+	if (atomic_load_explicit(row, memory_order_relaxed))
+		atomic_store_explicit(row, 0, memory_order_relaxed);
+	return 0;
+}
+
+static void endpoint_answered(struct weir_endpoint *endpoint)
 {
 	atomic_fetch_add_explicit(&endpoint->total, 1, memory_order_relaxed);
-	/* Read first: these lines are shared by all workers and hardly ever change. */
-	if (atomic_load_explicit(&endpoint->failures_in_row, memory_order_relaxed))
-		atomic_store_explicit(&endpoint->failures_in_row, 0, memory_order_relaxed);
+	row_end(&endpoint->failures_in_row);
 	if (atomic_load_explicit(&endpoint->last_status, memory_order_relaxed))
 		atomic_store_explicit(&endpoint->last_status, 0, memory_order_relaxed);
 }
 
-unsigned weir_endpoint_failed(struct weir_endpoint *endpoint, int status)
+struct weir_rows weir_endpoint_report(struct weir_endpoint *endpoint, enum weir_outcome outcome,
+				      int status)
 {
-	atomic_fetch_add_explicit(&endpoint->failures, 1, memory_order_relaxed);
-	atomic_store_explicit(&endpoint->last_status, status, memory_order_relaxed);
-	return atomic_fetch_add_explicit(&endpoint->failures_in_row, 1, memory_order_relaxed) + 1;
+	struct weir_rows rows = { 0 };
+
+	switch (outcome) {
+	case WEIR_OUTCOME_SUCCESS:
+		endpoint_answered(endpoint);
+		row_end(&endpoint->server_errors_in_row);
+		row_end(&endpoint->gateway_errors_in_row);
+		return rows;
+	case WEIR_OUTCOME_SERVER_ERROR:
+		endpoint_answered(endpoint);
+		row_end(&endpoint->gateway_errors_in_row);
+		rows.server_errors = row_add(&endpoint->server_errors_in_row);
+		return rows;
+	case WEIR_OUTCOME_GATEWAY_ERROR:
+		endpoint_answered(endpoint);
+		break;
+	case WEIR_OUTCOME_CONNECT:
+	case WEIR_OUTCOME_RESET:
+	case WEIR_OUTCOME_TIMEOUT:
+		atomic_fetch_add_explicit(&endpoint->failures, 1, memory_order_relaxed);
+		atomic_store_explicit(&endpoint->last_status, status, memory_order_relaxed);
+		rows.failures = row_add(&endpoint->failures_in_row);
+		break;
+	}
+	rows.server_errors = row_add(&endpoint->server_errors_in_row);
+	rows.gateway_errors = row_add(&endpoint->gateway_errors_in_row);
+	return rows;
 }
 
 /* ------------------------------------------------------------------------------------------
@@ -161,7 +213,9 @@ static void endpoint_move(struct weir_endpoint *endpoint, enum weir_endpoint_sta
 	assert(from[to] & BIT(endpoint->state));
 	if (to == WEIR_ENDPOINT_HEALTHY) {
 		endpoint->ramp_from_ns = now;
-		atomic_store_explicit(&endpoint->failures_in_row, 0, memory_order_relaxed);
+		row_end(&endpoint->failures_in_row);
+		row_end(&endpoint->server_errors_in_row);
+		row_end(&endpoint->gateway_errors_in_row);
 	}
 	endpoint->state = to;
 	endpoint->since_ns = now;

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include <weir/balancer.h>
 #include <weir/upstream.h>
 
 #define WEIR_ENDPOINT_NAME 300
@@ -34,10 +35,12 @@ struct weir_endpoint {
 	uint64_t identity;	   /* hash of name and address, the same in every process */
 
 	/* Traffic: any worker. A line of their own, away from what is only read. */
-	_Alignas(64) _Atomic uint64_t active; /* places taken: connecting or connected */
+	_Alignas(64) _Atomic uint64_t active; /* places taken: connections and calls */
 	_Atomic uint64_t total;
 	_Atomic uint64_t failures;
-	_Atomic unsigned failures_in_row;
+	_Atomic unsigned failures_in_row;	/* no answer came */
+	_Atomic unsigned server_errors_in_row;	/* 5xx, or no answer */
+	_Atomic unsigned gateway_errors_in_row; /* 502, 503, 504, or no answer */
 	_Atomic int last_status;
 
 	/* Health: under the upstream's lock. */
@@ -70,9 +73,17 @@ void weir_endpoint_put(struct weir_endpoint *endpoint);
 /* Takes a place. LIMIT 0: there is always one. */
 bool weir_endpoint_take(struct weir_endpoint *endpoint, uint64_t limit) WEIR_MUST_CHECK;
 void weir_endpoint_give(struct weir_endpoint *endpoint);
-void weir_endpoint_connected(struct weir_endpoint *endpoint);
-/* Returns how many connects have failed in a row, this one included. */
-unsigned weir_endpoint_failed(struct weir_endpoint *endpoint, int status);
+
+/* How many times in a row, the last one included. */
+struct weir_rows {
+	unsigned failures;
+	unsigned server_errors;
+	unsigned gateway_errors;
+};
+
+/* Remembers an outcome; STATUS is a failure's, else 0. */
+struct weir_rows weir_endpoint_report(struct weir_endpoint *endpoint, enum weir_outcome outcome,
+				      int status);
 
 /* ------------------------------------------------------------------------------------------
  * Health: events. All under the upstream's lock; true when the state has changed.

@@ -16,8 +16,9 @@ void weir_upstream_changed(struct weir_upstream *upstream)
 	weir_queue_serve(upstream);
 }
 
+/* WHY may be NULL. */
 static void endpoint_log(const struct weir_upstream *upstream, const struct weir_endpoint *endpoint,
-			 int status)
+			 const char *why, int status)
 {
 	enum weir_endpoint_state state = endpoint->state;
 	char address[WEIR_ADDRESS_TEXT];
@@ -25,7 +26,7 @@ static void endpoint_log(const struct weir_upstream *upstream, const struct weir
 	weir_log(state == WEIR_ENDPOINT_HEALTHY ? WEIR_LOG_INFO : WEIR_LOG_WARN, upstream->object,
 		 "endpoint changed its state", WEIR_LOG_STR("endpoint", endpoint->name),
 		 WEIR_LOG_STR("address", weir_address_format(&endpoint->target.address, address)),
-		 WEIR_LOG_STR("state", weir_endpoint_state_name(state)),
+		 WEIR_LOG_STR("state", weir_endpoint_state_name(state)), WEIR_LOG_STR("why", why),
 		 WEIR_LOG_STR("error", status ? weir_strerror(status) : NULL));
 }
 
@@ -40,7 +41,7 @@ void weir_upstream_settle(struct weir_upstream *upstream)
 
 		if (!weir_endpoint_settle(endpoint, now))
 			continue;
-		endpoint_log(upstream, endpoint, 0);
+		endpoint_log(upstream, endpoint, NULL, 0);
 		changed = true;
 	}
 	if (changed)
@@ -53,7 +54,7 @@ void weir_upstream_checked(struct weir_upstream *upstream, struct weir_endpoint 
 {
 	pthread_mutex_lock(&upstream->lock);
 	if (weir_endpoint_checked(endpoint, &upstream->rules, status, weir_now())) {
-		endpoint_log(upstream, endpoint, status);
+		endpoint_log(upstream, endpoint, status ? "checks" : NULL, status);
 		weir_upstream_changed(upstream);
 	}
 	pthread_mutex_unlock(&upstream->lock);
@@ -71,19 +72,27 @@ static bool may_eject_one(const struct weir_upstream *upstream)
 	return !ejected || (ejected + 1) * 100 <= resolved * upstream->conf.ejection.max_percent;
 }
 
-bool weir_upstream_failed(struct weir_upstream *upstream, struct weir_endpoint *endpoint,
-			  int status)
+static bool is_too_many(unsigned in_row, unsigned allowed)
 {
-	unsigned failures = weir_endpoint_failed(endpoint, status);
+	return allowed && in_row >= allowed;
+}
+
+bool weir_upstream_reported(struct weir_upstream *upstream, struct weir_endpoint *endpoint,
+			    enum weir_outcome outcome, int status)
+{
+	const struct weir_upstream_conf *conf = &upstream->conf;
+	struct weir_rows rows = weir_endpoint_report(endpoint, outcome, status);
 	bool ejected;
 
-	if (!upstream->conf.ejection.failures || failures < upstream->conf.ejection.failures)
+	if (!is_too_many(rows.failures, conf->ejection.failures) &&
+	    !is_too_many(rows.server_errors, conf->ejection.server_errors) &&
+	    !is_too_many(rows.gateway_errors, conf->ejection.gateway_errors))
 		return false;
 	pthread_mutex_lock(&upstream->lock);
 	ejected = may_eject_one(upstream) &&
 		  weir_endpoint_eject(endpoint, &upstream->rules, weir_now());
 	if (ejected) {
-		endpoint_log(upstream, endpoint, status);
+		endpoint_log(upstream, endpoint, weir_outcome_name(outcome), status);
 		weir_upstream_changed(upstream);
 	}
 	pthread_mutex_unlock(&upstream->lock);

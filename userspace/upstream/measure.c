@@ -17,6 +17,20 @@ const struct weir_metric_family weir_measure_active = {
 	.labels = { "upstream", "endpoint" },
 };
 
+const struct weir_metric_family weir_measure_calls = {
+	.name = "weir_upstream_calls_active",
+	.help = "Calls that are at an endpoint.",
+	.type = WEIR_METRIC_GAUGE,
+	.labels = { "upstream", "endpoint" },
+};
+
+const struct weir_metric_family weir_measure_call_failures = {
+	.name = "weir_upstream_call_failures_total",
+	.help = "Calls to an endpoint without a good response, by reason.",
+	.type = WEIR_METRIC_COUNTER,
+	.labels = { "upstream", "endpoint", "reason" },
+};
+
 const struct weir_metric_family weir_measure_connected = {
 	.name = "weir_upstream_connections_total",
 	.help = "Connections made to an endpoint.",
@@ -33,7 +47,7 @@ const struct weir_metric_family weir_measure_failures = {
 
 const struct weir_metric_family weir_measure_ejections = {
 	.name = "weir_upstream_ejections_total",
-	.help = "Times an endpoint was taken out because connects failed in a row.",
+	.help = "Times an endpoint was taken out because its traffic failed in a row.",
 	.type = WEIR_METRIC_COUNTER,
 	.labels = { "upstream", "endpoint" },
 };

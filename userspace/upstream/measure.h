@@ -12,17 +12,19 @@
 
 #include <weir/metrics.h>
 
-extern const struct weir_metric_family weir_measure_active;	  /* upstream, endpoint */
-extern const struct weir_metric_family weir_measure_connected;	  /* upstream, endpoint */
-extern const struct weir_metric_family weir_measure_failures;	  /* ..., reason */
-extern const struct weir_metric_family weir_measure_ejections;	  /* upstream, endpoint */
-extern const struct weir_metric_family weir_measure_checks;	  /* ..., result */
-extern const struct weir_metric_family weir_measure_endpoints;	  /* ..., state */
-extern const struct weir_metric_family weir_measure_connect_time; /* upstream */
-extern const struct weir_metric_family weir_measure_retries;	  /* upstream */
-extern const struct weir_metric_family weir_measure_refused;	  /* upstream, reason */
-extern const struct weir_metric_family weir_measure_queue;	  /* upstream */
-extern const struct weir_metric_family weir_measure_queue_time;	  /* upstream */
+extern const struct weir_metric_family weir_measure_active;	   /* upstream, endpoint */
+extern const struct weir_metric_family weir_measure_calls;	   /* upstream, endpoint */
+extern const struct weir_metric_family weir_measure_call_failures; /* ..., reason */
+extern const struct weir_metric_family weir_measure_connected;	   /* upstream, endpoint */
+extern const struct weir_metric_family weir_measure_failures;	   /* ..., reason */
+extern const struct weir_metric_family weir_measure_ejections;	   /* upstream, endpoint */
+extern const struct weir_metric_family weir_measure_checks;	   /* ..., result */
+extern const struct weir_metric_family weir_measure_endpoints;	   /* ..., state */
+extern const struct weir_metric_family weir_measure_connect_time;  /* upstream */
+extern const struct weir_metric_family weir_measure_retries;	   /* upstream */
+extern const struct weir_metric_family weir_measure_refused;	   /* upstream, reason */
+extern const struct weir_metric_family weir_measure_queue;	   /* upstream */
+extern const struct weir_metric_family weir_measure_queue_time;	   /* upstream */
 
 /* Why a connect failed, in few words: "refused", "timeout", "unreachable", "reset", "protocol",
  * "local", "other". Static memory. */

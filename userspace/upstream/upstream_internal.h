@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 
+#include <weir/balancer.h>
 #include <weir/list.h>
 #include <weir/upstream.h>
 
@@ -59,10 +60,10 @@ void weir_upstream_settle(struct weir_upstream *upstream);
 /* A check of ENDPOINT ended with STATUS. */
 void weir_upstream_checked(struct weir_upstream *upstream, struct weir_endpoint *endpoint,
 			   int status);
-/* A connect to ENDPOINT failed: takes the lock only when that is one too many in a row. True
- * when it was ejected for it. */
-bool weir_upstream_failed(struct weir_upstream *upstream, struct weir_endpoint *endpoint,
-			  int status);
+/* Traffic to ENDPOINT had an outcome: takes the lock only when that is one failure too many in a
+ * row. True when it was ejected for it. */
+bool weir_upstream_reported(struct weir_upstream *upstream, struct weir_endpoint *endpoint,
+			    enum weir_outcome outcome, int status);
 /* With the lock held: workers shall look again, and the queue too. */
 void weir_upstream_changed(struct weir_upstream *upstream);
 

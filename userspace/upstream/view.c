@@ -26,6 +26,8 @@
 static struct weir_seat *seat_new(const struct weir_view *view, struct weir_endpoint *endpoint)
 {
 	const char *const labels[] = { weir_upstream_name(view->upstream), endpoint->name };
+	const struct weir_metric_family *active =
+		view->load == WEIR_LOAD_CALLS ? &weir_measure_calls : &weir_measure_active;
 	struct weir_seat *seat = malloc(sizeof(*seat));
 
 	if (!seat)
@@ -34,10 +36,14 @@ static struct weir_seat *seat_new(const struct weir_view *view, struct weir_endp
 		.references = 1,
 		.upstream = weir_upstream_get(view->upstream),
 		.endpoint = weir_endpoint_get(endpoint),
-		.active = weir_metrics_gauge(view->metrics, view->worker, &weir_measure_active,
-					     labels),
+		.metrics = view->metrics,
+		.worker = view->worker,
+		.load = view->load,
+		.active = weir_metrics_gauge(view->metrics, view->worker, active, labels),
 		.connected = weir_metrics_counter(view->metrics, view->worker,
 						  &weir_measure_connected, labels),
+		.connect_time = weir_metrics_histogram(view->metrics, view->worker,
+						       &weir_measure_connect_time, labels),
 	};
 	return seat;
 }
@@ -227,11 +233,12 @@ int weir_view_refresh(struct weir_view *view, uint64_t now)
  * Lifetime
  */
 
-void weir_view_init(struct weir_view *view, struct weir_upstream *upstream,
+void weir_view_init(struct weir_view *view, struct weir_upstream *upstream, enum weir_load load,
 		    struct weir_metrics *metrics)
 {
 	*view = (struct weir_view){
 		.upstream = weir_upstream_get(upstream),
+		.load = load,
 		.metrics = metrics,
 		.random = weir_now() ^ weir_mix((uintptr_t)view),
 	};
@@ -301,6 +308,20 @@ enum weir_pick weir_view_pick(struct weir_view *view, uint64_t key, struct weir_
 				weir_picker_skip(picker, skip[i]->index - tier->first);
 		if (picker->open)
 			return wait ? WEIR_PICK_FULL : picker_choose(view, picker, key, seat);
+	}
+	return WEIR_PICK_NONE;
+}
+
+enum weir_pick weir_view_prefer(struct weir_view *view, uint64_t identity, struct weir_seat **seat)
+{
+	for (size_t t = 0; t < view->set->n_tiers; t++) {
+		struct weir_picker *picker = &view->pickers[t];
+
+		for (size_t i = 0; i < picker->n; i++) {
+			if (picker->entries[i].identity != identity || !picker->entries[i].weight)
+				continue;
+			return picker_take(view, picker, i, seat) ? WEIR_PICK_DONE : WEIR_PICK_FULL;
+		}
 	}
 	return WEIR_PICK_NONE;
 }

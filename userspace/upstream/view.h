@@ -23,14 +23,19 @@ struct weir_seat {
 	struct weir_upstream *upstream; /* counted */
 	struct weir_endpoint *endpoint; /* counted */
 	size_t index;			/* in the picture; SIZE_MAX when no longer in it */
+	struct weir_metrics *metrics;	/* borrowed */
+	unsigned worker;
+	enum weir_load load;
 	struct weir_gauge *active;
 	struct weir_counter *connected;
+	struct weir_histogram *connect_time;
 };
 
 struct weir_view {
 	struct weir_upstream *upstream; /* counted */
 	struct weir_metrics *metrics;	/* borrowed */
 	unsigned worker;
+	enum weir_load load;
 	struct weir_set *set; /* counted; NULL before the first refresh */
 	uint64_t version;     /* of the picture */
 	uint64_t stale_ns;    /* when time alone changes it; UINT64_MAX: never */
@@ -41,7 +46,7 @@ struct weir_view {
 	uint64_t random;
 };
 
-void weir_view_init(struct weir_view *view, struct weir_upstream *upstream,
+void weir_view_init(struct weir_view *view, struct weir_upstream *upstream, enum weir_load load,
 		    struct weir_metrics *metrics);
 void weir_view_fini(struct weir_view *view);
 
@@ -50,6 +55,8 @@ int weir_view_refresh(struct weir_view *view, uint64_t now) WEIR_MUST_CHECK;
 
 struct weir_seat *weir_seat_get(struct weir_seat *seat);
 void weir_seat_put(struct weir_seat *seat);
+/* Gives the place back that a search took in it: also a stream's on_close. */
+void weir_seat_give(void *seat);
 
 enum weir_pick {
 	WEIR_PICK_DONE,
@@ -61,6 +68,9 @@ enum weir_pick {
  * so answer FULL even if there is a place. *SEAT is borrowed. */
 enum weir_pick weir_view_pick(struct weir_view *view, uint64_t key, struct weir_seat *const *skip,
 			      size_t n_skip, bool wait, struct weir_seat **seat) WEIR_MUST_CHECK;
+/* The same, but the endpoint with this identity, whatever the balance says. */
+enum weir_pick weir_view_prefer(struct weir_view *view, uint64_t identity, struct weir_seat **seat)
+	WEIR_MUST_CHECK;
 /* The seat of an endpoint whose place is held already; NULL when it is no longer in the set. */
 struct weir_seat *weir_view_seat(struct weir_view *view, const struct weir_endpoint *endpoint);
 

@@ -26,7 +26,7 @@ struct weir_upstream;
 enum weir_balance {
 	WEIR_BALANCE_ROUND_ROBIN,	/* weighted, smooth */
 	WEIR_BALANCE_RANDOM,		/* weighted */
-	WEIR_BALANCE_LEAST_CONNECTIONS, /* power of two choices */
+	WEIR_BALANCE_LEAST_CONNECTIONS, /* power of two choices; of calls the least requests */
 	WEIR_BALANCE_RING_HASH,
 	WEIR_BALANCE_MAGLEV,
 	WEIR_BALANCE_SOURCE_HASH, /* client's address modulo the usable endpoints */
@@ -57,9 +57,12 @@ struct weir_upstream_conf {
 		unsigned jitter_percent; /* of the interval; 0: 10 */
 	} health;
 	struct {
-		unsigned failures;    /* in a row; 0: no ejection */
-		uint64_t base_ms;     /* first time; doubles with each ejection; 0: 10000 */
-		uint64_t max_ms;      /* 0: 300000 */
+		unsigned failures;	 /* in a row: connects that failed, calls without any
+					  * response; 0: no ejection for these */
+		unsigned server_errors;	 /* in a row: 5xx, and the above; 0: none */
+		unsigned gateway_errors; /* in a row: 502, 503, 504, and failures; 0: none */
+		uint64_t base_ms;	 /* first time; doubles with each ejection; 0: 10000 */
+		uint64_t max_ms;	 /* 0: 300000 */
 		unsigned max_percent; /* of the endpoints at one time; 0: 50. At least one may be */
 	} ejection;
 	unsigned attempts;	/* connects on different endpoints; 0: 3, at most 16 */
