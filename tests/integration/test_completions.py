@@ -28,6 +28,7 @@ CASES = (
     ("weirctl upstream pg r", {"resume"}),
     ("weirctl upstream pg drain ", {"127.0.0.1:5432"}),
     ("weir s", {"schema", "serve"}),
+    ("weir run --re", {"--restarts"}),
     ("weir serve ", {"echo", "discard"}),
 )
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weir run: the daemon in the foreground.
+ * weir run: the daemon in the foreground, under a keeper.
  */
 
 #include <argp.h>
@@ -8,20 +8,45 @@
 #include <stdlib.h>
 
 #include "daemon/daemon.h"
+#include "daemon/keeper/keeper.h"
+#include "daemon/keeper_link.h"
 #include "tools/weir/weir.h"
+
+#define RESTARTS 10
+
+enum { OPTION_NO_KEEPER = 256, OPTION_RESTARTS };
+
+struct arguments {
+	const char *path;
+	bool no_keeper;
+	unsigned restarts;
+};
 
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0, "The configuration (" TOOL_CONFIG ")", 0 },
+	{ "no-keeper", OPTION_NO_KEEPER, NULL, 0,
+	  "One process: nothing outlives it, nothing starts it again", 0 },
+	{ "restarts", OPTION_RESTARTS, "N", 0,
+	  "How often a daemon that dies within 10 s is started again in a row (10); 0: always", 0 },
 	{ 0 },
 };
 
 static error_t on_option(int key, char *arg, struct argp_state *state)
 {
-	const char **path = state->input;
+	struct arguments *arguments = state->input;
+	char *end;
 
 	switch (key) {
 	case 'c':
-		*path = arg;
+		arguments->path = arg;
+		return 0;
+	case OPTION_NO_KEEPER:
+		arguments->no_keeper = true;
+		return 0;
+	case OPTION_RESTARTS:
+		arguments->restarts = (unsigned)strtoul(arg, &end, 10);
+		if (*arg < '0' || *arg > '9' || *end != '\0')
+			argp_error(state, "\"%s\" is no number of restarts", arg);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument \"%s\"; the configuration is -c FILE", arg);
@@ -39,15 +64,33 @@ static const struct argp argp = {
 	       "one ends at once, SIGUSR1 reopens log files.",
 };
 
-int tool_run(int argc, char **argv)
+static int run_daemon(const char *path)
 {
 	struct weir_config_mistakes mistakes = { 0 };
-	struct weir_daemon_conf conf = { .path = TOOL_CONFIG };
+	struct weir_daemon_conf conf = { .path = path };
 	int status;
 
-	tool_parse(&argp, argc, argv, &conf.path);
 	status = weir_daemon_run(&conf, &mistakes);
 	tool_print_mistakes(&mistakes);
 	weir_config_mistakes_fini(&mistakes);
 	return status < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* The keeper runs this same program, which then finds itself kept. */
+static int run_keeper(const struct arguments *arguments)
+{
+	char *argv[] = { "weir", "run", "-c", (char *)(uintptr_t)arguments->path, NULL };
+	const struct weir_keeper_conf conf = { .argv = argv, .restarts = arguments->restarts };
+
+	return weir_keeper_run(&conf);
+}
+
+int tool_run(int argc, char **argv)
+{
+	struct arguments arguments = { .path = TOOL_CONFIG, .restarts = RESTARTS };
+
+	tool_parse(&argp, argc, argv, &arguments);
+	if (arguments.no_keeper || keeper_link_is_set())
+		return run_daemon(arguments.path);
+	return run_keeper(&arguments);
 }

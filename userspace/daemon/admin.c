@@ -30,7 +30,6 @@ struct place {
 	struct weir_service service; /* lives as long as the admin */
 	struct weir_daemon *daemon;
 	char *text; /* its address; NULL: closed */
-	int fd;
 	struct weir_listener *listener;
 };
 
@@ -210,22 +209,34 @@ static int apply_groups(struct admin *admin, const struct weir_config_admin *con
 
 static bool is_same(const char *a, const char *b)
 {
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+	struct weir_address one, other;
+
+	if (a == NULL || b == NULL)
+		return a == b;
+	return strcmp(a, b) == 0 ||
+	       (weir_address_parse(&one, a) == 0 && weir_address_parse(&other, b) == 0 &&
+		weir_address_is_equal(&one, &other));
+}
+
+/* Accepts no more; what goes on goes on. */
+static void place_stop(struct place *place)
+{
+	if (place->text == NULL)
+		return;
+	weir_listener_close(place->listener);
+	free(place->text);
+	place->listener = NULL;
+	place->text = NULL;
 }
 
 static void place_close(struct place *place)
 {
 	struct weir_address address;
+	int status = place->text == NULL ? -EINVAL : weir_address_parse(&address, place->text);
 
-	if (place->text == NULL)
-		return;
-	if (weir_address_parse(&address, place->text) == 0 && weir_address_is_unix(&address))
-		unlink(address.un.sun_path);
-	weir_listener_close(place->listener);
-	close(place->fd);
-	free(place->text);
-	place->listener = NULL;
-	place->text = NULL;
+	place_stop(place);
+	if (status == 0)
+		socket_set_close_control(&place->daemon->sockets, &address);
 }
 
 /* Opens TEXT beside what is open. */
@@ -236,24 +247,22 @@ static int place_open(struct place *place, struct weir_scope *scope, const char 
 	struct weir_address address;
 	int status;
 
-	*opened = (struct place){ .fd = -1 };
-	opened->text = strdup(text);
+	*opened = (struct place){ .text = strdup(text) };
 	if (opened->text == NULL)
 		return weir_error_set(error, -ENOMEM, "out of memory");
 	status = weir_address_parse(&address, text);
 	if (status < 0)
 		weir_error_set(error, status, "\"%s\" is no address", text);
 	else
-		status = weir_listen(&address, 64, false, error);
+		status = socket_set_open_control(&place->daemon->sockets, &address, 64, error);
 	if (status < 0)
 		goto err;
-	opened->fd = status;
-	conf.fd = opened->fd;
+	conf.fd = status;
 	opened->listener = weir_listener_open(scope, &conf, error);
 	if (opened->listener != NULL)
 		return 0;
 	status = error->status;
-	close(opened->fd);
+	socket_set_close_control(&place->daemon->sockets, &address);
 err:
 	free(opened->text);
 	return status;
@@ -263,7 +272,6 @@ static void place_take(struct place *place, const struct place *opened)
 {
 	place_close(place);
 	place->text = opened->text;
-	place->fd = opened->fd;
 	place->listener = opened->listener;
 }
 
@@ -364,6 +372,14 @@ int admin_apply(struct weir_daemon *daemon, const struct weir_config_admin *conf
 	if (status == 0)
 		status = apply_socket(admin, conf, error);
 	return status;
+}
+
+void admin_leave(struct weir_daemon *daemon)
+{
+	if (daemon->admin == NULL)
+		return;
+	place_stop(&daemon->admin->api);
+	place_stop(&daemon->admin->metrics);
 }
 
 void admin_stop(struct weir_daemon *daemon)

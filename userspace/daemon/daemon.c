@@ -130,7 +130,7 @@ int weir_daemon_reload(struct weir_daemon *daemon, struct weir_config_mistakes *
 		report(mistakes, &error);
 		return status;
 	}
-	notify_reloading();
+	notify_reloading(daemon);
 	status = reload(daemon, mistakes);
 	if (status == 0) {
 		weir_log(WEIR_LOG_INFO, "reload", "done",
@@ -176,11 +176,13 @@ static void drain(struct weir_daemon *daemon)
 
 	(void)!weir_semaphore_get(&daemon->reloading, WEIR_NEVER);
 	daemon->state = DAEMON_DRAINING;
-	notify_stopping();
+	notify_stopping(daemon);
+	keeper_link_say(&daemon->keeper, WIRE_STOPPING);
 	weir_log(WEIR_LOG_INFO, "daemon", "draining",
 		 WEIR_LOG_UINT("deadline_ms", (daemon->drain_deadline - weir_now()) / 1000000));
 	generation_retire(daemon->current);
-	socket_set_close(&daemon->sockets);
+	/* No generation has the number 0: all but admin's are closed. */
+	socket_set_keep(&daemon->sockets, 0);
 	wait_for_end(daemon, &daemon->drain_deadline);
 	if (!weir_list_is_empty(&daemon->generations)) {
 		weir_log(WEIR_LOG_WARN, "daemon", "the deadline is over: connections are ended");
@@ -218,6 +220,7 @@ static void serve(struct weir_daemon *daemon, struct weir_scope *helpers)
 		 WEIR_LOG_UINT("workers", daemon->n_workers),
 		 WEIR_LOG_UINT("listeners", daemon->current->config->listeners_count));
 	notify_ready(daemon);
+	keeper_link_say(&daemon->keeper, WIRE_READY);
 	if (daemon->conf->on_ready != NULL)
 		daemon->conf->on_ready(daemon, helpers, daemon->conf->ctx);
 	while (daemon->drain_deadline == WEIR_NEVER) {
@@ -256,6 +259,13 @@ static int control_main(void *arg)
 	return 0;
 }
 
+static void say_died(const struct weir_daemon *daemon)
+{
+	if (daemon->keeper.died[0] != '\0')
+		weir_log(WEIR_LOG_ERROR, "keeper", "this daemon takes the place of one that died",
+			 WEIR_LOG_STR("how", daemon->keeper.died));
+}
+
 static int daemon_init(struct weir_daemon *daemon, const struct weir_config *config,
 		       struct weir_error *error)
 {
@@ -268,7 +278,7 @@ static int daemon_init(struct weir_daemon *daemon, const struct weir_config *con
 	weir_list_init(&daemon->generations);
 	weir_event_init(&daemon->changed);
 	weir_semaphore_init(&daemon->reloading, 1, UINT32_MAX);
-	socket_set_init(&daemon->sockets, daemon->n_workers);
+	socket_set_init(&daemon->sockets, daemon->n_workers, &daemon->keeper);
 	daemon->workers = calloc(daemon->n_workers, sizeof(*daemon->workers));
 	daemon->metrics = weir_metrics_new(daemon->n_workers + 1);
 	if (daemon->workers == NULL || daemon->metrics == NULL)
@@ -278,7 +288,10 @@ static int daemon_init(struct weir_daemon *daemon, const struct weir_config *con
 	if (daemon->loop == NULL)
 		return error->status;
 	weir_scope_init_root(&daemon->scope, daemon->loop);
-	socket_set_adopt(&daemon->sockets);
+	status = socket_set_adopt(&daemon->sockets);
+	if (status < 0)
+		return weir_error_set(error, status, "the keeper does not answer");
+	say_died(daemon);
 	status = kernel_open(daemon, config, error);
 	if (status < 0)
 		return status;
@@ -322,28 +335,56 @@ static int daemon_run(struct weir_daemon *daemon, struct weir_config *config,
 	return daemon->exit_status;
 }
 
-int weir_daemon_run(const struct weir_daemon_conf *conf, struct weir_config_mistakes *mistakes)
+static int daemon_configure_and_run(struct weir_daemon *daemon,
+				    struct weir_config_mistakes *mistakes)
 {
-	struct weir_daemon daemon = { .conf = conf };
 	struct weir_config *config;
 	struct weir_error error;
 	int status;
 
-	signal(SIGPIPE, SIG_IGN);
-	config = config_read(conf, mistakes);
+	weir_error_init(&error);
+	status = keeper_link_open(&daemon->keeper, &error);
+	if (status < 0) {
+		report(mistakes, &error);
+		return status;
+	}
+	config = config_read(daemon->conf, mistakes);
 	if (config == NULL)
 		return WEIR_ECONFIG;
-	weir_error_init(&error);
-	status = conf->quiet ? 0 : log_setup(&config->log, &error);
+	status = daemon->conf->quiet ? 0 : log_setup(&config->log, &error);
 	if (status == 0)
-		status = daemon_run(&daemon, config, &error);
+		status = daemon_run(daemon, config, &error);
 	else
 		weir_config_free(config);
 	if (status < 0)
 		report(mistakes, &error);
+	return status;
+}
+
+/* Whoever asked for an upgrade is told why it failed. */
+static __attribute__((noinline)) void tell_failure(struct weir_daemon *daemon,
+						   const struct weir_config_mistakes *mistakes)
+{
+	char text[WIRE_TEXT + 1];
+
+	if (mistakes->n > 0)
+		keeper_link_say_text(&daemon->keeper, WIRE_FAILED,
+				     weir_error_format(&mistakes->list[0], text, sizeof(text)));
+}
+
+int weir_daemon_run(const struct weir_daemon_conf *conf, struct weir_config_mistakes *mistakes)
+{
+	struct weir_daemon daemon = { .conf = conf };
+	int status;
+
+	signal(SIGPIPE, SIG_IGN);
+	status = daemon_configure_and_run(&daemon, mistakes);
+	if (status < 0)
+		tell_failure(&daemon, mistakes);
 	else
 		weir_log(WEIR_LOG_INFO, "daemon", "stopped");
 	daemon_fini(&daemon);
+	keeper_link_close(&daemon.keeper);
 	if (!conf->quiet)
 		log_end();
 	return status;

@@ -22,6 +22,7 @@
 
 #include "daemon/config.h"
 #include "daemon/daemon.h"
+#include "daemon/keeper_link.h"
 #include "daemon/socket_set.h"
 
 struct weir_kernel;
@@ -60,6 +61,7 @@ struct weir_daemon {
 	unsigned n_workers;
 	struct weir_metrics *metrics;
 	struct weir_kernel *kernel; /* the kernel data plane; NULL while starting */
+	struct keeper_link keeper;
 	struct socket_set sockets;
 	struct generation *current;
 	struct weir_list generations; /* all that exist, oldest first */
@@ -121,9 +123,9 @@ void limits_raise(const struct weir_config *config);
 
 /* ---- notify.c ----------------------------------------------------------------------------- */
 
-void notify_ready(const struct weir_daemon *daemon);
-void notify_reloading(void);
-void notify_stopping(void);
+void notify_ready(struct weir_daemon *daemon);
+void notify_reloading(struct weir_daemon *daemon);
+void notify_stopping(struct weir_daemon *daemon);
 /* Answers the service manager's watchdog, if there is one, as long as every worker answers. */
 int notify_watchdog_start(struct weir_daemon *daemon, struct weir_scope *scope) WEIR_MUST_CHECK;
 

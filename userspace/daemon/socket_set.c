@@ -3,6 +3,7 @@
 #include "daemon/socket_set.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -11,25 +12,36 @@
 #include <weir/listener.h>
 #include <weir/log.h>
 
+#include "daemon/keeper_link.h"
+
+#define USED_BY_CONTROL UINT_MAX
+
 struct listening {
 	struct weir_list link;
 	struct weir_address address;
-	unsigned worker; /* or SOCKET_SHARED */
+	unsigned worker; /* or SOCKET_SHARED, SOCKET_CONTROL */
 	int fd;
 	bool adopted;	  /* the service manager's: its path is not ours to remove */
 	unsigned created; /* by which generation; 0: adopted */
 	unsigned used;	  /* by which generation last */
 };
 
-void socket_set_init(struct socket_set *set, unsigned workers)
+void socket_set_init(struct socket_set *set, unsigned workers, struct keeper_link *link)
 {
 	weir_list_init(&set->sockets);
 	set->workers = workers;
+	set->link = link;
 }
 
 static struct listening *listening_of(struct weir_list *link)
 {
 	return weir_container_of(link, struct listening, link);
+}
+
+static bool is_for(const struct listening *listening, unsigned worker)
+{
+	return listening->worker == worker ||
+	       (listening->worker == SOCKET_SHARED && worker != SOCKET_CONTROL);
 }
 
 static struct listening *find(const struct socket_set *set, const struct weir_address *address,
@@ -40,7 +52,7 @@ static struct listening *find(const struct socket_set *set, const struct weir_ad
 
 	for (link = set->sockets.next; link != &set->sockets; link = link->next) {
 		listening = listening_of(link);
-		if ((listening->worker == worker || listening->worker == SOCKET_SHARED) &&
+		if (is_for(listening, worker) &&
 		    weir_address_is_equal(&listening->address, address))
 			return listening;
 	}
@@ -61,38 +73,81 @@ static struct listening *add(struct socket_set *set, const struct weir_address *
 	return listening;
 }
 
-/* The path goes first, so that no client meets a socket without a listener behind it. */
-static void drop(struct listening *listening)
+static void forget(struct listening *listening)
 {
-	if (weir_address_is_unix(&listening->address) && !listening->adopted &&
-	    listening->address.un.sun_path[0] != '\0')
-		unlink(listening->address.un.sun_path);
 	close(listening->fd);
 	weir_list_del(&listening->link);
 	free(listening);
 }
 
-void socket_set_adopt(struct socket_set *set)
+/* The path goes first, so that no client meets a socket without a listener behind it. */
+static void drop(struct socket_set *set, struct listening *listening)
+{
+	if (weir_address_is_unix(&listening->address) && !listening->adopted &&
+	    listening->address.un.sun_path[0] != '\0')
+		unlink(listening->address.un.sun_path);
+	keeper_link_drop_listener(set->link, listening->fd);
+	forget(listening);
+}
+
+/* ---- what was open before ----------------------------------------------------------------- */
+
+static struct listening *adopt(struct socket_set *set, unsigned worker, int fd)
 {
 	struct weir_address address;
-	struct listening *listening;
-	int fd, n = sd_listen_fds(1);
-	socklen_t size;
+	socklen_t size = sizeof(address.un);
 
+	if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0 ||
+	    getsockname(fd, &address.sa, &size) < 0) {
+		weir_log(WEIR_LOG_WARN, "socket activation", "not a listening socket",
+			 WEIR_LOG_INT("fd", fd));
+		return NULL;
+	}
+	address.size = size;
+	return add(set, &address, worker, fd);
+}
+
+/* A socket that was made for the only worker cannot have another one beside it. */
+static bool is_alone(int fd)
+{
+	int on = 0;
+	socklen_t size = sizeof(on);
+
+	return getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, &size) < 0 || !on;
+}
+
+static void adopt_held(void *ctx, const struct wire_entry *entry, int fd)
+{
+	unsigned worker = entry->tag & ~WIRE_TAG_MANAGER;
+	bool of_manager = entry->tag & WIRE_TAG_MANAGER;
+	struct listening *listening;
+
+	if (of_manager || (worker != SOCKET_CONTROL && is_alone(fd)))
+		worker = SOCKET_SHARED;
+	listening = adopt(ctx, worker, fd);
+	if (listening != NULL)
+		listening->adopted = of_manager;
+	else
+		close(fd);
+}
+
+int socket_set_adopt(struct socket_set *set)
+{
+	struct listening *listening;
+	int fd, n;
+
+	if (keeper_link_is_open(set->link))
+		return keeper_link_shared(set->link, adopt_held, set);
+	n = sd_listen_fds(1);
 	for (fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + n; fd++) {
-		size = sizeof(address.un);
-		if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0 ||
-		    getsockname(fd, &address.sa, &size) < 0) {
-			weir_log(WEIR_LOG_WARN, "socket activation", "not a listening socket",
-				 WEIR_LOG_INT("fd", fd));
-			continue;
-		}
-		address.size = size;
-		listening = add(set, &address, SOCKET_SHARED, fd);
+		listening = adopt(set, SOCKET_SHARED, fd);
 		if (listening != NULL)
 			listening->adopted = true;
 	}
+	return 0;
 }
+
+/* ---- opening ------------------------------------------------------------------------------ */
 
 /* With SO_REUSEPORT another program's listener would not be noticed: half of the clients would
  * be ours. So the first socket of an address must be able to have it alone. */
@@ -133,6 +188,7 @@ static int open_one(struct socket_set *set, const struct weir_address *address, 
 	}
 	listening->created = generation;
 	listening->used = generation;
+	keeper_link_hold_listener(set->link, fd, worker);
 	return 0;
 }
 
@@ -169,8 +225,9 @@ void socket_set_keep(struct socket_set *set, unsigned generation)
 
 	for (link = set->sockets.next; link != &set->sockets; link = next) {
 		next = link->next;
-		if (listening_of(link)->used != generation)
-			drop(listening_of(link));
+		if (listening_of(link)->used != generation &&
+		    listening_of(link)->used != USED_BY_CONTROL)
+			drop(set, listening_of(link));
 	}
 }
 
@@ -181,7 +238,7 @@ void socket_set_drop(struct socket_set *set, unsigned generation)
 	for (link = set->sockets.next; link != &set->sockets; link = next) {
 		next = link->next;
 		if (listening_of(link)->created == generation)
-			drop(listening_of(link));
+			drop(set, listening_of(link));
 	}
 }
 
@@ -191,6 +248,45 @@ void socket_set_close(struct socket_set *set)
 
 	while (!weir_list_is_empty(&set->sockets)) {
 		link = set->sockets.next;
-		drop(listening_of(link));
+		drop(set, listening_of(link));
 	}
+}
+
+void socket_set_leave(struct socket_set *set)
+{
+	while (!weir_list_is_empty(&set->sockets))
+		forget(listening_of(set->sockets.next));
+}
+
+/* ---- the control loop's ------------------------------------------------------------------- */
+
+int socket_set_open_control(struct socket_set *set, const struct weir_address *address, int backlog,
+			    struct weir_error *error)
+{
+	struct listening *listening = find(set, address, SOCKET_CONTROL);
+	int fd;
+
+	if (listening != NULL) {
+		listening->used = USED_BY_CONTROL;
+		return listening->fd;
+	}
+	fd = weir_listen(address, backlog, false, error);
+	if (fd < 0)
+		return fd;
+	listening = add(set, address, SOCKET_CONTROL, fd);
+	if (listening == NULL) {
+		close(fd);
+		return weir_error_set(error, -ENOMEM, "out of memory");
+	}
+	listening->used = USED_BY_CONTROL;
+	keeper_link_hold_listener(set->link, fd, SOCKET_CONTROL);
+	return fd;
+}
+
+void socket_set_close_control(struct socket_set *set, const struct weir_address *address)
+{
+	struct listening *listening = find(set, address, SOCKET_CONTROL);
+
+	if (listening != NULL)
+		drop(set, listening);
 }

@@ -42,9 +42,11 @@ def config_of(listen, endpoints, paths=None, layers=None, tcp=None, upstream=Non
 
 
 class Weir:
+    """KEEPER: under a keeper, as `weir run` is by default; without one there is one process to
+    measure and to kill."""
     name = "weir"
 
-    def __init__(self, config, files=None, workers=2):
+    def __init__(self, config, files=None, workers=2, keeper=False, options=(), env=None):
         # Not pytest's folders: their names are too long for a Unix socket.
         self.folder = tempfile.mkdtemp(prefix="weir-test-")
         self.config_path = os.path.join(self.folder, "weir.yaml")
@@ -52,6 +54,8 @@ class Weir:
         self.log_path = os.path.join(self.folder, "log")
         self.workers = workers
         self.files = files
+        self.options = [*options] if keeper else ["--no-keeper", *options]
+        self.env = env
         self.process = None
         self.expected = 0
         self.write(config)
@@ -67,8 +71,9 @@ class Weir:
             file.write(text)
 
     def start(self):
-        self.process = Process([build.program("weir"), "run", "-c", self.config_path],
-                               self.log_path, files=self.files, cwd=self.folder)
+        self.process = Process([build.program("weir"), "run", "-c", self.config_path,
+                                *self.options],
+                               self.log_path, files=self.files, cwd=self.folder, env=self.env)
         wait_for(self.is_ready, 10 * build.SLOWER, "the daemon to be ready")
         return self
 
@@ -105,6 +110,10 @@ class Weir:
         """Writes CONFIG and asks for it: (status, JSON)."""
         self.write(config)
         return self.api("POST", "/v1/reload")
+
+    def pid(self):
+        """Of the daemon: with a keeper that is not the process that was started."""
+        return self.get("/v1/status")["pid"]
 
     def metrics(self):
         """{'name{labels}': value}"""
