@@ -40,8 +40,9 @@ struct h1_conn {
 	uint64_t body_read;	  /* content bytes of this message read so far */
 	struct weir_body body;	  /* of the message being read; see h1_conn_read_request() */
 	uint64_t left;		  /* private: of a body of known length */
+	bool pulled;		  /* somebody has asked for the body */
 	struct weir_buffer in;	  /* private: head and what came with it */
-	size_t at;		  /* private: what of it is used */
+	size_t at;		  /* private: what of it is used, from its head */
 	struct weir_buffer ahead; /* private: read after the end of the message */
 	struct weir_headers trailers;
 	struct weir_h1_parser parser;
@@ -56,10 +57,9 @@ struct h1_conn {
 
 	/* Writing. */
 	struct weir_buffer out; /* accepted by us, not yet by the stream */
-	uint64_t body_sent;	/* content bytes of the last h1_conn_send()s that the stream took;
-				 * the owner sets it to 0 */
+	uint64_t body_sent;	/* content bytes of h1_conn_send()s that the stream took; the owner
+				 * sets it to 0 */
 	bool broke_source;	/* the last h1_conn_send() failed because of its body */
-	bool blocked;		/* a task waits for the peer to take bytes */
 };
 
 /* LIMITS may be NULL. Borrows STREAM. */
@@ -67,6 +67,8 @@ void h1_conn_init(struct h1_conn *conn, struct weir_stream *stream, bool reads_r
 		  const struct weir_h1_limits *limits);
 /* Frees buffers; the stream stays. */
 void h1_conn_fini(struct h1_conn *conn);
+/* idle_ms from now, as a deadline. */
+uint64_t h1_conn_deadline(const struct h1_conn *conn);
 
 /* ------------------------------------------------------------------------------------------
  * Reading
@@ -94,8 +96,8 @@ static inline bool h1_conn_has_read_all(const struct h1_conn *conn)
 	return conn->read == H1_READ_DONE || conn->read == H1_READ_IDLE;
 }
 
-/* Forgets the message that was read to its end: its text goes. */
-void h1_conn_next(struct h1_conn *conn);
+/* Forgets the message that was read to its end: its text goes. 0 or -ENOMEM. */
+int h1_conn_next(struct h1_conn *conn) WEIR_MUST_CHECK;
 
 /* Bytes that came after the message: of the protocol that an Upgrade begins. Valid until the next
  * read; they are taken. */
@@ -109,13 +111,13 @@ int h1_conn_check_idle(struct h1_conn *conn) WEIR_MUST_CHECK;
  * Writing
  */
 
-/* Writes HEAD (taken; empty or NULL: it has gone already) and BODY (NULL: none, or it goes
- * later) framed as PLAN says. The head leaves with the first piece of the body if that is there;
- * else at once. The body is pulled to its end, not freed. Parks.
+/* Writes HEAD (its bytes are consumed; empty or NULL: it has gone already) and BODY (NULL: none,
+ * or it goes later) framed as PLAN says. The head leaves with the first piece of the body if
+ * that is there; else at once. The body is pulled to its end, not freed. Parks.
  *
  * 0; -EPIPE, -ECONNRESET, -ETIMEDOUT (idle_ms), -ECANCELED. With broke_source, what the body
- * said; WEIR_EPROTO when it was shorter or longer than the plan's length. After a failure the
- * message is incomplete: the connection must be aborted. */
+ * said; WEIR_EPROTO when it does not fit the plan's length. After a failure with HEAD still
+ * there nothing was written; else the message is incomplete and the connection must be aborted. */
 int h1_conn_send(struct h1_conn *conn, struct weir_buffer *head, struct weir_body *body,
 		 const struct weir_h1_plan *plan) WEIR_MUST_CHECK;
 

@@ -31,7 +31,6 @@ struct engine {
 	struct pipe *pipe;
 	struct weir_buffer rest; /* read and not yet taken by the destination */
 	struct weir_stream *waits_for;
-	uint64_t taken; /* of the source */
 };
 
 static int engine_wait_for(struct engine *engine, struct weir_stream *stream)
@@ -48,7 +47,7 @@ static int engine_break(struct engine *engine, int status, bool source)
 
 static uint64_t engine_left(const struct engine *engine)
 {
-	return engine->transfer->size - engine->taken;
+	return engine->transfer->size - engine->transfer->taken;
 }
 
 /* What a read of the source said, which was no bytes. */
@@ -85,7 +84,7 @@ static int step_splice(struct engine *engine)
 	got = pipe_fill(pipe, transfer->from, WEIR_MIN(engine_left(engine), pipe->capacity));
 	if (got <= 0)
 		return engine_note_no_bytes(engine, got);
-	engine->taken += (uint64_t)got;
+	transfer->taken += (uint64_t)got;
 	return engine_note_sent(engine, pipe_drain(pipe, transfer->to));
 }
 
@@ -97,7 +96,7 @@ static int step_sendfile(struct engine *engine)
 {
 	struct weir_transfer *transfer = engine->transfer;
 	struct weir_watch *watch = weir_stream_watch(transfer->to);
-	off_t offset = (off_t)(transfer->offset + engine->taken);
+	off_t offset = (off_t)(transfer->offset + transfer->taken);
 	ssize_t sent;
 
 	do {
@@ -107,7 +106,7 @@ static int step_sendfile(struct engine *engine)
 	if (sent == 0) /* somebody has cut the file */
 		return engine_break(engine, WEIR_EPROTO, true);
 	if (sent > 0) {
-		engine->taken += (uint64_t)sent;
+		transfer->taken += (uint64_t)sent;
 		transfer->to->bytes_written += (uint64_t)sent;
 	}
 	if (sent < 0 && errno == EAGAIN)
@@ -128,7 +127,7 @@ static ssize_t engine_read(struct engine *engine, char *data, size_t size)
 	if (transfer->from)
 		return transfer->from->ops->readv(transfer->from, &iov, 1, false);
 	do {
-		got = pread(transfer->fd, data, size, (off_t)(transfer->offset + engine->taken));
+		got = pread(transfer->fd, data, size, (off_t)(transfer->offset + transfer->taken));
 	} while (got < 0 && errno == EINTR);
 	return got < 0 ? -errno : got;
 }
@@ -153,6 +152,7 @@ static int copy_flush(struct engine *engine)
 
 static int step_copy(struct engine *engine)
 {
+	struct weir_transfer *transfer = engine->transfer;
 	char *scratch = weir_loop_scratch(engine->loop);
 	ssize_t got, sent;
 
@@ -161,7 +161,7 @@ static int step_copy(struct engine *engine)
 	got = engine_read(engine, scratch, WEIR_MIN(engine_left(engine), WEIR_SCRATCH_BYTES));
 	if (got <= 0)
 		return engine_note_no_bytes(engine, got);
-	engine->taken += (uint64_t)got;
+	transfer->taken += (uint64_t)got;
 	sent = engine_write(engine, scratch, (size_t)got);
 	if (sent == got || (sent < 0 && sent != -EAGAIN))
 		return engine_note_sent(engine, sent);
@@ -260,6 +260,7 @@ int weir_transfer_run(struct weir_transfer *transfer)
 	int status;
 
 	transfer->moved = 0;
+	transfer->taken = 0;
 	transfer->broke_source = false;
 	status = engine_run(&engine, engine_choose(&engine));
 	pipe_put(engine.loop, engine.pipe);

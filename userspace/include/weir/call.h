@@ -7,8 +7,8 @@
  * server makes one for each request that it reads; a client makes its own.
  *
  *	server: head read --> weir_handle() --> response head filled --> server writes it, pulls the
- *	body to its end --> deferred functions run, newest first --> tasks of the scope are joined
- *	--> memory goes
+ *	body to its end --> tasks of the scope are joined --> bodies are freed --> deferred functions
+ *	run, newest first --> memory goes
  */
 
 #include <weir/conn.h>
@@ -62,7 +62,8 @@ struct weir_call {
 /* A call of its own, without connection (CONN NULL) or on one. In a task: its scope is a child of
  * the running task's. */
 void weir_call_init(struct weir_call *call, struct weir_conn *conn);
-/* Ends bodies, runs deferred functions, cancels and joins helping tasks, frees memory. Parks. */
+/* Cancels and joins helping tasks, ends bodies and tunnel, runs deferred functions, frees memory.
+ * Parks. */
 void weir_call_fini(struct weir_call *call);
 
 /* Runs FN when the last byte of the response is gone or the call has broken off. 0 or -ENOMEM. */

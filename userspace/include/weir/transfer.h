@@ -17,6 +17,7 @@ struct weir_transfer {
 	uint64_t size;	   /* bytes to move; at least 1 */
 	uint64_t idle_ms;  /* nothing moves for so long: -ETIMEDOUT; 0: no limit */
 	uint64_t moved;	   /* bytes that TO has taken, also after a failure */
+	uint64_t taken;	   /* bytes that the source has lost; after a failure maybe more */
 	bool broke_source; /* whose fault a failure is */
 };
 
