@@ -150,7 +150,7 @@ static int uri_set_absolute(struct weir_request *request, struct weir_text text)
 	if (rc)
 		return rc;
 	request->form = WEIR_TARGET_ABSOLUTE;
-	request->scheme = (struct weir_text){ text.data, scheme - 3 };
+	request->scheme = scheme == 8 ? WEIR_TEXT("https") : WEIR_TEXT("http");
 	rc = uri_set_path(request, (struct weir_text){ rest.data + n, rest.size - n });
 	if (rc || request->path.size > 0)
 		return rc;

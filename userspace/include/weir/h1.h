@@ -69,6 +69,7 @@ struct weir_h1_parser {
 	size_t seen;  /* bytes of the head that were scanned already */
 	size_t line;  /* where the start line begins in them */
 	size_t first; /* where the first field line begins */
+	size_t next;  /* where the field line begins that is being scanned */
 	/* Chunked bodies. */
 	uint64_t chunk;	       /* size while it is read, then what is left of the content */
 	uint64_t body_seen;    /* sizes of all chunks */
