@@ -15,7 +15,8 @@
  *	{id} {request_id} {user} {listener} {route} {upstream} {endpoint} {attempts} {why}
  *	{client} the address alone; {network} the same, IPv6 cut to its /64
  *	{scheme} {host} without port {authority} {method} {path} {query} {target} {protocol}
- *	{status} {bytes} of body sent {request_bytes} {duration} {first_byte} in ms {time} RFC 3339
+ *	{status} {bytes} of body sent {request_bytes} {duration} {first_byte} in ms
+ *	{time} as RFC 3339 has it {log_time} as the combined log format has it {reason}
  *	{request.NAME} {response.NAME} the first field of that name
  *
  * What is not known is "-" in logs, and empty everywhere else.

@@ -95,8 +95,8 @@ struct weir_http_service *weir_http_rate_limit_layer(struct weir_http_service *i
  */
 
 struct weir_http_shed_conf {
-	/* A worker is overloaded when for interval_ms every call has waited longer than
-	 * delay_ms for its turn in the loop; then those that did are refused. */
+	/* A worker is overloaded when for interval_ms every iteration of its loop took longer
+	 * than delay_ms; then calls are refused whose turn comes later than that in one. */
 	uint64_t delay_ms;	/* (20) */
 	uint64_t interval_ms;	/* (100) */
 	uint64_t max_active;	/* calls of this worker at one time (unlimited) */

@@ -25,7 +25,7 @@ struct weir_http_basic_conf {
 	const struct weir_http_password *passwords;
 	size_t n_passwords;
 	uint64_t cache_ms;   /* a password that was right is not hashed again (5 min) */
-	uint32_t max_checks; /* hashed or waiting at one time on this worker; more are 503 (16) */
+	uint32_t max_checks; /* being hashed at one time for this worker; more are 503 (16) */
 	bool hide;	     /* do not pass Authorization on */
 	struct weir_counter *refused;
 };
