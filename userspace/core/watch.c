@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Watches: edge-triggered readiness. The kernel reports an edge once; the bits stay until
- * whoever met EAGAIN clears them. Events only set bits and make tasks ready, they never run
- * anything, so no event of a batch can meet a watch that another one has freed.
+ * whoever met EAGAIN clears them. Events only set bits and make tasks ready, and hooks do no
+ * more, so no event of a batch can meet a watch that another one has freed.
  */
 
 #include <assert.h>
@@ -68,6 +68,8 @@ static void watch_wake(struct weir_watch *watch)
 		if (watch->waiter[i] && watch->wanted[i] & watch->ready)
 			weir_task_wake(watch->waiter[i]);
 	}
+	if (watch->hook && watch->hook->events & watch->ready)
+		watch->hook->fn(watch->hook, watch->ready);
 }
 
 void weir_watch_raise(struct weir_watch *watch, unsigned events)
@@ -112,6 +114,13 @@ void weir_watch_unsubscribe(struct weir_watch *watch, struct weir_task *task)
 		if (watch->waiter[i] == task)
 			watch->waiter[i] = NULL;
 	}
+}
+
+void weir_watch_set_hook(struct weir_watch *watch, struct weir_watch_hook *hook)
+{
+	watch->hook = hook;
+	if (hook && hook->events & watch->ready)
+		hook->fn(hook, watch->ready);
 }
 
 int weir_watch_wait(struct weir_watch *watch, unsigned events)

@@ -96,6 +96,12 @@ static inline bool h1_conn_has_read_all(const struct h1_conn *conn)
 	return conn->read == H1_READ_DONE || conn->read == H1_READ_IDLE;
 }
 
+/* Whether bytes of the next message, or of what follows an Upgrade, are there already. */
+static inline bool h1_conn_has_more(const struct h1_conn *conn)
+{
+	return weir_buffer_size(&conn->in) > conn->at || weir_buffer_size(&conn->ahead) > 0;
+}
+
 /* Forgets the message that was read to its end: its text goes. 0 or -ENOMEM. */
 int h1_conn_next(struct h1_conn *conn) WEIR_MUST_CHECK;
 

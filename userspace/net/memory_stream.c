@@ -132,6 +132,11 @@ static void memory_subscribe(struct weir_stream *stream, unsigned events, struct
 		weir_watch_unsubscribe(&end->watch, task);
 }
 
+static void memory_set_hook(struct weir_stream *stream, struct weir_watch_hook *hook)
+{
+	weir_watch_set_hook(&memory_of(stream)->watch, hook);
+}
+
 static int memory_raw_fd(struct weir_stream *stream, const char **why)
 {
 	(void)stream;
@@ -147,6 +152,7 @@ static const struct weir_stream_ops memory_ops = {
 	.abort = memory_abort,
 	.close = memory_close,
 	.subscribe = memory_subscribe,
+	.set_hook = memory_set_hook,
 	.raw_fd = memory_raw_fd,
 };
 

@@ -132,6 +132,11 @@ static void socket_subscribe(struct weir_stream *stream, unsigned events, struct
 		weir_watch_unsubscribe(&s->watch, task);
 }
 
+static void socket_set_hook(struct weir_stream *stream, struct weir_watch_hook *hook)
+{
+	weir_watch_set_hook(&socket_of(stream)->watch, hook);
+}
+
 static int socket_raw_fd(struct weir_stream *stream, const char **why)
 {
 	(void)why;
@@ -141,7 +146,7 @@ static int socket_raw_fd(struct weir_stream *stream, const char **why)
 #define SOCKET_OPS                                                                   \
 	.readv = socket_readv, .writev = socket_writev, .shutdown = socket_shutdown, \
 	.abort = socket_abort, .close = socket_close, .subscribe = socket_subscribe, \
-	.raw_fd = socket_raw_fd
+	.set_hook = socket_set_hook, .raw_fd = socket_raw_fd
 
 static const struct weir_stream_ops tcp_ops = { .name = "tcp", SOCKET_OPS };
 static const struct weir_stream_ops unix_ops = { .name = "unix", SOCKET_OPS };

@@ -142,6 +142,12 @@ void weir_stream_close(struct weir_stream *stream)
 	stream->ops->close(stream);
 }
 
+void weir_stream_set_hook(struct weir_stream *stream, struct weir_watch_hook *hook)
+{
+	if (stream->ops->set_hook)
+		stream->ops->set_hook(stream, hook);
+}
+
 int weir_stream_raw_fd(struct weir_stream *stream, const char **why)
 {
 	const char *unused;

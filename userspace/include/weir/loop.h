@@ -106,12 +106,22 @@ char *weir_loop_scratch(struct weir_loop *loop);
  * Remembers which edges were seen. Whoever meets EAGAIN (or a short count on a stream socket,
  * unless WEIR_HANGUP is set) clears the bit with weir_watch_clear(); then waits.
  */
+struct weir_watch_hook;
 struct weir_watch {
 	struct weir_loop *loop; /* NULL while not added */
 	int fd;
-	unsigned ready;		     /* edges seen and not cleared */
-	unsigned wanted[2];	     /* private: what each waiter waits for */
-	struct weir_task *waiter[2]; /* private: two tasks may wait at once */
+	unsigned ready;		      /* edges seen and not cleared */
+	unsigned wanted[2];	      /* private: what each waiter waits for */
+	struct weir_task *waiter[2];  /* private: two tasks may wait at once */
+	struct weir_watch_hook *hook; /* private */
+};
+
+/* A look at events while nobody waits for them: that a client has gone while something else is
+ * waited for. FN runs outside of tasks, each time one of EVENTS is ready and any edge comes: it
+ * may wake, cancel and spawn, but free nothing. Caller's memory. */
+struct weir_watch_hook {
+	unsigned events;
+	void (*fn)(struct weir_watch_hook *hook, unsigned ready);
 };
 
 /* Adds FD to the loop of this thread. What is ready already is reported in the next iteration.
@@ -140,6 +150,9 @@ static inline void weir_watch_clear(struct weir_watch *watch, unsigned events)
  * At most two tasks. A wake-up may be spurious. */
 void weir_watch_subscribe(struct weir_watch *watch, unsigned events, struct weir_task *task);
 void weir_watch_unsubscribe(struct weir_watch *watch, struct weir_task *task);
+
+/* One a watch; NULL takes it off. Called at once when an event of it is ready. */
+void weir_watch_set_hook(struct weir_watch *watch, struct weir_watch_hook *hook);
 
 /* Parks until one of EVENTS is ready. 0, -ECANCELED or -ETIMEDOUT. */
 int weir_watch_wait(struct weir_watch *watch, unsigned events) WEIR_MUST_CHECK;

@@ -34,6 +34,8 @@ struct weir_stream_ops {
 	void (*close)(struct weir_stream *stream);
 	/* As weir_watch_subscribe(); EVENTS of 0 ends it. */
 	void (*subscribe)(struct weir_stream *stream, unsigned events, struct weir_task *task);
+	/* As weir_watch_set_hook(). NULL: such a stream cannot tell. */
+	void (*set_hook)(struct weir_stream *stream, struct weir_watch_hook *hook);
 	/* The socket that carries exactly this stream's bytes, or -1 and *WHY (static memory). */
 	int (*raw_fd)(struct weir_stream *stream, const char **why);
 };
@@ -71,6 +73,8 @@ int weir_stream_shutdown(struct weir_stream *stream);
 void weir_stream_abort(struct weir_stream *stream);
 /* Calls on_close, then frees. Accepts NULL. */
 void weir_stream_close(struct weir_stream *stream);
+/* See ops->set_hook; does nothing where there is none. */
+void weir_stream_set_hook(struct weir_stream *stream, struct weir_watch_hook *hook);
 /* See ops->raw_fd. WHY may be NULL. */
 int weir_stream_raw_fd(struct weir_stream *stream, const char **why);
 /* Parks until one of EVENTS (WEIR_READABLE, WEIR_WRITABLE). */
