@@ -197,7 +197,7 @@ static const struct weir_body_ops pieces_ops = { .name = "pieces", .next = piece
 
 static struct pieces pieces_of(unsigned n, int end)
 {
-	return (struct pieces){ { &pieces_ops, WEIR_BODY_UNKNOWN, NULL }, n, end };
+	return (struct pieces){ { .ops = &pieces_ops, .size = WEIR_BODY_UNKNOWN }, n, end };
 }
 
 static int limits_main(void *arg)
