@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The programs in userspace/examples: a proxy, and a layer of one's own."""
+"""The programs in userspace/examples: proxies, layers of one's own, web services, a client."""
 import contextlib
+import http.client
 import os
 import signal
 import socket
@@ -145,3 +146,50 @@ def test_layer_refuses_a_word_that_is_too_long():
     )
     assert done.returncode == 1
     assert "cannot be the word" in done.stderr
+
+
+def ask(client, method, path):
+    client.request(method, path)
+    answer = client.getresponse()
+    return answer.status, answer.read()
+
+
+@contextlib.contextmanager
+def web(name, *args):
+    """A client of an example that serves HTTP, on one connection."""
+    port = free_port()
+    with example(name, f"127.0.0.1:{port}", *args):
+        connect(port).close()
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        yield client
+        client.close()
+
+
+def test_hello():
+    with web("hello") as client:
+        assert ask(client, "GET", "/") == (200, b"Hello, world!\n")
+        assert ask(client, "GET", "/you") == (200, b"Hello, you!\n")
+        assert ask(client, "HEAD", "/you") == (200, b"")
+        assert ask(client, "DELETE", "/")[0] == 405
+
+
+def test_hello_stops_while_a_client_keeps_its_connection():
+    port = free_port()
+    with example("hello", f"127.0.0.1:{port}") as hello:
+        with connect(port) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert b"Hello, world!" in client.recv(65536)
+            hello.send_signal(signal.SIGTERM)
+            assert client.recv(1) == b""
+            hello.wait(timeout=4)
+
+
+def test_counter_counts():
+    with web("counter") as client:
+        assert ask(client, "GET", "/counters/visits")[0] == 404
+        for i in range(1, 4):
+            assert ask(client, "POST", "/counters/visits") == (200, f"{i}\n".encode())
+        assert ask(client, "POST", "/counters/others") == (200, b"1\n")
+        assert ask(client, "GET", "/counters/visits") == (200, b"3\n")
+        assert ask(client, "GET", "/counters") == (200, b"visits 3\nothers 1\n")
+        assert ask(client, "GET", "/elsewhere")[0] == 404

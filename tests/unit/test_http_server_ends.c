@@ -279,7 +279,7 @@ static int drain_main(void *arg)
 	assert_int_equal(weir_stream_write(busy.peer, GET("/wait"), strlen(GET("/wait"))), 0);
 	while (visit->site.waited != 1)
 		assert_int_equal(weir_task_yield(), 0);
-	weir_http_server_drain(svc);
+	weir_service_drain(svc);
 	/* The idle one ends by itself; the other one with its answer. */
 	assert_int_equal(weir_stream_read(idle.peer, answer, sizeof(answer)), 0);
 	assert_int_equal(stage_finish(&idle), 0);

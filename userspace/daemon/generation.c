@@ -348,6 +348,7 @@ static void stack_stop(struct stack *stack)
 		weir_listener_stop(stack->listener);
 		stack_count_errors(stack);
 	}
+	weir_service_drain(stack->service);
 	/* The watch is off, so the duplicate may go: the address is free when the last one is. */
 	if (stack->fd >= 0)
 		close(stack->fd);

@@ -287,10 +287,20 @@ static void server_free(struct weir_service *svc)
 	free(server);
 }
 
+static void server_drain(struct weir_service *svc)
+{
+	struct server *server = weir_container_of(svc, struct server, svc);
+
+	server->draining = true;
+	for (struct weir_list *link = server->idle.next; link != &server->idle; link = link->next)
+		weir_task_wake(weir_container_of(link, struct server_conn, idle_link)->task);
+}
+
 static const struct weir_service_ops server_ops = {
 	.name = "http",
 	.needs = WEIR_NEEDS_ALL_BYTES,
 	.serve = server_serve,
+	.drain = server_drain,
 	.free = server_free,
 };
 
@@ -357,19 +367,4 @@ struct weir_service *weir_http_server_service(const struct weir_http_server_conf
 	else
 		weir_http_service_free(conf->service);
 	return NULL;
-}
-
-static void server_drain(struct server *server)
-{
-	server->draining = true;
-	for (struct weir_list *link = server->idle.next; link != &server->idle; link = link->next)
-		weir_task_wake(weir_container_of(link, struct server_conn, idle_link)->task);
-}
-
-void weir_http_server_drain(struct weir_service *stack)
-{
-	for (struct weir_service *svc = stack; svc; svc = svc->inner) {
-		if (svc->ops == &server_ops)
-			server_drain(weir_container_of(svc, struct server, svc));
-	}
 }

@@ -63,6 +63,7 @@ static int run_main(void *arg)
 	while (listener && !run->asked && !status)
 		status = weir_task_park("signal", WEIR_NEVER);
 	weir_listener_close(listener);
+	weir_service_drain(run->conf->service);
 	weir_scope_set_timeout_ms(&run->connections,
 				  run->conf->drain_ms ? run->conf->drain_ms : DRAIN_MS);
 	weir_scope_join(&run->connections);

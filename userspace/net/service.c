@@ -6,6 +6,14 @@
 #include <weir/connector.h>
 #include <weir/service.h>
 
+void weir_service_drain(struct weir_service *svc)
+{
+	for (; svc; svc = svc->inner) {
+		if (svc->ops->drain)
+			svc->ops->drain(svc);
+	}
+}
+
 void weir_service_free(struct weir_service *svc)
 {
 	while (svc) {

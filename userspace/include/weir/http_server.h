@@ -4,7 +4,8 @@
 
 /*
  * The service that makes calls of a connection: reads requests, has them handled one after the
- * other, writes responses. HTTP/1.1 and 1.0.
+ * other, writes responses. HTTP/1.1 and 1.0. Drained (weir_service_drain()), it ends connections
+ * between two requests at once, and the others with their next response.
  */
 
 #include <weir/bridge.h>
@@ -42,11 +43,6 @@ struct weir_http_server_conf {
 
 struct weir_service *weir_http_server_service(const struct weir_http_server_conf *conf,
 					      struct weir_error *error) WEIR_MUST_CHECK;
-
-/* Ends what is idle in the HTTP servers of a stack of services and tells the clients of all others
- * that their connection ends with the next response: for a stop and a reload, which wait for
- * connections. STACK may have none. On its worker, outside of tasks too. */
-void weir_http_server_drain(struct weir_service *stack);
 
 /* What the server connects the client with after a 101 (or a 2xx to CONNECT), whoever made it. */
 struct weir_tunnel {

@@ -32,6 +32,9 @@ struct weir_service_ops {
 	/* Serves until the connection is done. Parks. 0, or why it failed; the listener closes
 	 * the stream, and resets it when the status is a refusal or an error. */
 	int (*serve)(struct weir_service *svc, struct weir_conn *conn);
+	/* A stop, or a reload, waits for connections: ends those that are idle between two uses
+	 * and lets the others end at the next chance. Must not park. NULL: nothing is idle. */
+	void (*drain)(struct weir_service *svc);
 	/* Frees this service alone; the inner one is freed by weir_service_free(). */
 	void (*free)(struct weir_service *svc);
 };
@@ -45,6 +48,9 @@ static inline int weir_serve(struct weir_service *svc, struct weir_conn *conn)
 {
 	return svc->ops->serve(svc, conn);
 }
+
+/* Drains the stack from here inwards. On its worker, outside of tasks too. Accepts NULL. */
+void weir_service_drain(struct weir_service *svc);
 
 /* Frees the stack from here inwards. No connection is in it. Accepts NULL. */
 void weir_service_free(struct weir_service *svc);
