@@ -96,6 +96,32 @@ int http_redirect(struct weir_call *call, unsigned status, struct weir_text loca
 	return weir_headers_set_id(&call->response.headers, WEIR_HEADER_LOCATION, location);
 }
 
+int http_replace(struct weir_call *call, struct weir_text type, struct weir_text content)
+{
+	static const enum weir_header_id described[] = {
+		WEIR_HEADER_ACCEPT_RANGES,
+		WEIR_HEADER_CONTENT_ENCODING,
+		WEIR_HEADER_CONTENT_LENGTH,
+		WEIR_HEADER_CONTENT_RANGE,
+		WEIR_HEADER_ETAG,
+		WEIR_HEADER_LAST_MODIFIED,
+		WEIR_HEADER_TRANSFER_ENCODING,
+	};
+	struct weir_response *response = &call->response;
+
+	for (size_t i = 0; i < WEIR_ARRAY_SIZE(described); i++)
+		weir_headers_del_id(&response->headers, described[i]);
+	weir_body_free(response->body);
+	response->body = NULL;
+	response->announced = content.size;
+	if (call->request.method != WEIR_METHOD_HEAD && content.size > 0) {
+		response->body = weir_text_body(&call->arena, content);
+		if (!response->body)
+			return -ENOMEM;
+	}
+	return weir_headers_set_id(&response->headers, WEIR_HEADER_CONTENT_TYPE, type);
+}
+
 int http_vary(struct weir_call *call, const char *name)
 {
 	struct weir_headers *headers = &call->response.headers;

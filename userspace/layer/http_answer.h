@@ -41,6 +41,10 @@ int http_refuse_until(struct weir_call *call, unsigned status, const char *why, 
 int http_redirect(struct weir_call *call, unsigned status, struct weir_text location)
 	WEIR_MUST_CHECK;
 
+/* Gives the response another body of TYPE, both borrowed for the call, and drops what described the
+ * one before. Status and other fields stay; a HEAD request gets the length alone. */
+int http_replace(struct weir_call *call, struct weir_text type, struct weir_text content)
+	WEIR_MUST_CHECK;
 /* Adds NAME to the response's Vary unless it says so already. */
 int http_vary(struct weir_call *call, const char *name) WEIR_MUST_CHECK;
 /* printf into the call's arena; no data when memory is out. */
