@@ -43,6 +43,11 @@ struct weir_scope *weir_task_scope(void)
 	return current_loop->running->scope;
 }
 
+struct weir_scope *weir_task_home(void)
+{
+	return current_loop->running->home;
+}
+
 const char *weir_task_name(const struct weir_task *task)
 {
 	return task->name;

@@ -111,7 +111,7 @@ static int packed_next(struct weir_body *body, struct iovec *piece, bool wait)
 		weir_buffer_clear(&packed->out);
 	packed->handed = false;
 	while (!packed->has_ended) {
-		struct iovec in = { 0 };
+		struct iovec in = { "", 0 };
 
 		status = http_wrap_next(&packed->wrap, &in, wait && !packed->dirty);
 		if (status == -EAGAIN && !packed->dirty)

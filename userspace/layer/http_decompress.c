@@ -68,8 +68,9 @@ static int unpacked_input(struct unpacked *unpacked, struct iovec *in, bool wait
 {
 	int status;
 
-	*in = (struct iovec){ weir_buffer_head(&unpacked->rest),
-			      weir_buffer_size(&unpacked->rest) };
+	*in = (struct iovec){ "", weir_buffer_size(&unpacked->rest) };
+	if (in->iov_len > 0)
+		in->iov_base = weir_buffer_head(&unpacked->rest);
 	if (in->iov_len > 0 || unpacked->more)
 		return 1;
 	status = http_wrap_next(&unpacked->wrap, in, wait);

@@ -32,6 +32,9 @@ struct weir_task *weir_task_current(void);
 struct weir_loop *weir_task_loop(const struct weir_task *task);
 /* The innermost scope of the running task. */
 struct weir_scope *weir_task_scope(void);
+/* The scope that the running task was spawned in: for tasks that go on after it has ended, and end
+ * before what it stands on does. */
+struct weir_scope *weir_task_home(void);
 /* "accept", "conn": borrowed from the spawn call. */
 const char *weir_task_name(const struct weir_task *task);
 
