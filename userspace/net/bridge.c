@@ -14,6 +14,7 @@
 #include <weir/bridge.h>
 
 #include <errno.h>
+#include <sys/socket.h>
 
 #include <weir/error.h>
 #include <weir/usdt.h>
@@ -377,6 +378,20 @@ void weir_bridge_init(struct weir_bridge *bridge, const struct weir_bridge_conf 
 	weir_list_init(&bridge->flow_link);
 }
 
+/* Urgent data is data: it stays in the stream, at its place (RFC 6093, section 5), as on all paths
+ * or on none. The kernel would take the byte out of the stream, and splice(2) stops at it. */
+static void bridge_keep_urgent(struct weir_bridge *bridge)
+{
+	int on = 1;
+
+	for (int i = 0; i < 2; i++) {
+		int fd = weir_stream_raw_fd(bridge->stream[i], NULL);
+
+		if (fd >= 0)
+			setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	}
+}
+
 /* Resets what the end leaves standing; an orderly end leaves nothing. */
 static void bridge_abort_rest(struct weir_bridge *bridge)
 {
@@ -396,6 +411,7 @@ int weir_bridge_run(struct weir_bridge *bridge)
 	bridge->task = task;
 	bridge->started_ns = weir_loop_now(engine.loop);
 	bridge->active_ns = bridge->started_ns;
+	bridge_keep_urgent(bridge);
 	bridge_allow_paths(bridge);
 	if (!bridge->conf->adaptive)
 		bridge->pinned = (int)weir_path_best(bridge->allowed);
