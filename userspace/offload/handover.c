@@ -27,15 +27,6 @@ static int lane_cookie(struct lane *lane)
 	return getsockopt(lane->from, SOL_SOCKET, SO_COOKIE, &lane->cookie, &size) ? -errno : 0;
 }
 
-/* The verdict sees urgent bytes in the stream, so copy must too, and TCP must not count them
- * out of copied_seq. */
-static int lane_take_urgent(const struct lane *lane)
-{
-	int on = 1;
-
-	return setsockopt(lane->from, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) ? -errno : 0;
-}
-
 static int lane_fill_slot(struct lane *lane)
 {
 	const struct weir_offload_worker *worker = lane->carry->worker;
@@ -52,7 +43,7 @@ static int lane_fill_slot(struct lane *lane)
 	slot->limit = worker->kernel->inflight_bytes;
 	slot->ring = (uint32_t)worker->ring;
 	slot->want = WEIR_WANT_PASS;
-	slot->seen_ns = weir_loop_now(worker->loop);
+	slot->seen_ns = lane->carry->bridge->active_ns;
 	slot->cookie = lane->cookie;
 	return 0;
 }
@@ -74,8 +65,6 @@ static int lane_prepare(struct lane *lane)
 {
 	int status = lane_cookie(lane);
 
-	if (!status)
-		status = lane_take_urgent(lane);
 	if (!status)
 		status = lane_take_slot(lane);
 	if (!status)
