@@ -224,6 +224,29 @@ int rig_open(struct rig *rig)
 	return 0;
 }
 
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55
+#endif
+/* Places in the array, of the kernel's linux/sock_diag.h. */
+#define MEMINFO_RMEM_ALLOC  0
+#define MEMINFO_FWD_ALLOC   4
+#define MEMINFO_WMEM_QUEUED 5
+#define MEMINFO_BACKLOG	    7
+#define MEMINFO_VARS	    9
+#define ACCOUNT_BYTES	    4096 /* SK_MEM_QUANTUM, since 5.19 on every machine with such pages */
+
+int rig_memory_is_even(int fd)
+{
+	uint32_t vars[MEMINFO_VARS] = { 0 };
+	socklen_t size = sizeof(vars);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, vars, &size))
+		return -errno;
+	if (vars[MEMINFO_RMEM_ALLOC] || vars[MEMINFO_WMEM_QUEUED] || vars[MEMINFO_BACKLOG])
+		return -EAGAIN;
+	return vars[MEMINFO_FWD_ALLOC] % ACCOUNT_BYTES == 0;
+}
+
 /* ------------------------------------------------------------------------------------------
  * Peers
  */
@@ -317,12 +340,12 @@ static int peer_both(struct peer *peer)
 	return 0;
 }
 
-static int client_both(void *arg)
+int rig_client_both(void *arg)
 {
 	return peer_both(&((struct rig *)arg)->client);
 }
 
-static int origin_both(void *arg)
+int rig_origin_both(void *arg)
 {
 	return peer_both(&((struct rig *)arg)->origin);
 }
@@ -331,6 +354,35 @@ static int origin_both(void *arg)
  * Flows
  */
 
+int rig_flip(struct rig *rig, unsigned max_us, unsigned *flips)
+{
+	uint64_t random = rig->client.seed * 7919 + 13;
+
+	for (;;) {
+		enum weir_path path = (enum weir_path)(rig_random(&random) % WEIR_PATH_COUNT);
+		int status = weir_task_nap_us((unsigned)(rig_random(&random) % max_us) + 50);
+
+		if (status || rig->bridge_ended)
+			return 0;
+		if (weir_flow_set_path(&rig->bridge, path) == 0 && flips)
+			(*flips)++;
+	}
+}
+
+/* Until the last acknowledgement is there. */
+static void rig_settle(struct rig *rig, struct weir_stream *stream)
+{
+	int fd = weir_stream_raw_fd(stream, NULL);
+	int even = rig_memory_is_even(fd);
+
+	for (int i = 0; i < 100 && even == -EAGAIN; i++) {
+		if (weir_task_sleep_ms(1))
+			return;
+		even = rig_memory_is_even(fd);
+	}
+	rig->uneven += even == 0;
+}
+
 static int rig_bridge(void *arg)
 {
 	struct rig *rig = arg;
@@ -338,6 +390,8 @@ static int rig_bridge(void *arg)
 	rig->bridge_status = weir_bridge_run(&rig->bridge);
 	rig->bridge_ended = true;
 	rig->ended_ns = weir_now();
+	rig_settle(rig, rig->front);
+	rig_settle(rig, rig->back);
 	weir_stream_close(rig->front);
 	weir_stream_close(rig->back);
 	return 0;
@@ -358,10 +412,10 @@ int rig_flow(struct rig *rig)
 	weir_scope_init(&flow, NULL);
 	weir_scope_init(&beside, NULL);
 	if (weir_scope_spawn(&flow, "bridge", rig_bridge, rig, NULL) ||
-	    weir_scope_spawn(&flow, "client", rig->client_fn ? rig->client_fn : client_both, rig,
-			     NULL) ||
-	    weir_scope_spawn(&flow, "origin", rig->origin_fn ? rig->origin_fn : origin_both, rig,
-			     NULL) ||
+	    weir_scope_spawn(&flow, "client", rig->client_fn ? rig->client_fn : rig_client_both,
+			     rig, NULL) ||
+	    weir_scope_spawn(&flow, "origin", rig->origin_fn ? rig->origin_fn : rig_origin_both,
+			     rig, NULL) ||
 	    (rig->beside && weir_scope_spawn(&beside, "beside", rig->beside, rig, NULL)))
 		rig_note(rig, "no tasks");
 	weir_scope_join(&flow);

@@ -52,6 +52,7 @@ struct rig {
 	int bridge_status;
 	bool bridge_ended;
 	uint64_t ended_ns;
+	unsigned uneven; /* sockets of the proxy whose memory the kernel has miscounted */
 	/* Called in the main task when everything stands, before data flows; may be NULL. */
 	void (*before)(struct rig *rig);
 	/* A task beside the flow; cancelled when the bridge has ended. May be NULL. */
@@ -94,11 +95,22 @@ void payload_fill(char *data, size_t size, uint64_t seed, uint64_t offset);
 bool payload_is_right(const char *data, size_t size, uint64_t seed, uint64_t offset);
 int peer_send(struct peer *peer);
 int peer_receive(struct peer *peer);
+/* Both at once, and every byte must have come. The argument is the rig. */
+int rig_client_both(void *rig);
+int rig_origin_both(void *rig);
+/* Moves the flow to paths at random until the bridge has ended. The argument is the rig; FLIPS
+ * (may be NULL) counts. Naps of 50 to MAX_US + 50 us. */
+int rig_flip(struct rig *rig, unsigned max_us, unsigned *flips);
 
 uint64_t rig_random(uint64_t *state);
 
 /* A connected pair over loopback: FD[0] has connected, FD[1] has accepted. 0 or -errno. */
 int rig_socket_pair(int family, int fd[2]);
+
+/* Whether the kernel's account of FD's memory has come out even: what a socket with nothing queued
+ * holds is whole pages. The kernel itself finds out when it frees the socket, warns once a boot,
+ * and says nothing after that. 1; 0; -EAGAIN while something is queued. */
+int rig_memory_is_even(int fd);
 
 /* Kernel warnings since the last call: 0 when none came. */
 int rig_kernel_warnings(void);
