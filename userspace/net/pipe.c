@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <weir/stream.h>
@@ -120,6 +121,17 @@ static ssize_t pipe_splice(int from, int to, size_t size)
 	return moved < 0 ? -errno : moved;
 }
 
+/* splice(2) says "end" at urgent data, too, when the stream's end lies behind it. */
+static bool watch_is_at_end(struct weir_watch *watch)
+{
+	char byte;
+
+	if (recv(watch->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+		return true;
+	watch->ready |= WEIR_URGENT;
+	return false;
+}
+
 ssize_t pipe_fill(struct pipe *pipe, struct weir_stream *from, size_t size)
 {
 	struct weir_watch *watch = weir_stream_watch(from);
@@ -127,9 +139,13 @@ ssize_t pipe_fill(struct pipe *pipe, struct weir_stream *from, size_t size)
 
 	if (!(watch->ready & WEIR_READABLE))
 		return -EAGAIN;
+	if (watch->ready & WEIR_URGENT)
+		return -EOPNOTSUPP;
 	got = pipe_splice(watch->fd, pipe->write_fd, size);
 	if (got == -EAGAIN)
 		weir_watch_clear(watch, WEIR_READABLE);
+	if (got == 0 && !watch_is_at_end(watch))
+		return -EOPNOTSUPP;
 	if (got == 0)
 		from->read_ended = true;
 	if (got > 0) {

@@ -27,7 +27,8 @@ struct pipe *pipe_get(struct weir_loop *loop);
 void pipe_put(struct weir_loop *loop, struct pipe *pipe);
 
 /* Moves at most SIZE bytes of a socket into an empty pipe: bytes, 0 at the end of the stream,
- * -EAGAIN, -errno. FROM has a watch. */
+ * -EAGAIN, -errno; -EOPNOTSUPP when urgent data came, behind which splice(2) sees nothing: read
+ * from now on. FROM has a watch. */
 ssize_t pipe_fill(struct pipe *pipe, struct weir_stream *from, size_t size);
 /* Moves what is in the pipe into a socket, as much as it takes: bytes, -EAGAIN, -errno. */
 ssize_t pipe_drain(struct pipe *pipe, struct weir_stream *to);

@@ -249,10 +249,11 @@ static int pump_splice(struct pump *pump)
 			return status;
 		if (got == -EAGAIN)
 			return pump_wait(pump, PUMP_WAIT_SOURCE);
+		if (got == -EOPNOTSUPP)
+			return pump_copy(pump);
 		if (got < 0)
 			return pump_break(pump, (int)got, true);
-		/* The end, or urgent data behind which it lies: only a read tells. */
-		return pump_copy(pump);
+		return pump_end(pump);
 	}
 	pump->pipe = pipe;
 	pump_note_read(pump, (size_t)got, budget);
@@ -263,13 +264,6 @@ static int pump_splice(struct pump *pump)
  * Steps
  */
 
-/* splice(2) does not go past urgent data. */
-static bool pump_may_splice(const struct pump *pump)
-{
-	return pump->bridge->path == WEIR_PATH_SPLICE &&
-	       !(weir_stream_watch(pump->from)->ready & WEIR_URGENT);
-}
-
 static int pump_advance(struct pump *pump)
 {
 	if (pump->pipe)
@@ -278,7 +272,7 @@ static int pump_advance(struct pump *pump)
 		return pump_flush_rest(pump);
 	if (pump->state == PUMP_ENDED)
 		return pump_finish(pump);
-	return pump_may_splice(pump) ? pump_splice(pump) : pump_copy(pump);
+	return pump->bridge->path == WEIR_PATH_SPLICE ? pump_splice(pump) : pump_copy(pump);
 }
 
 int pump_step(struct pump *pump)

@@ -73,6 +73,8 @@ static int engine_note_sent(struct engine *engine, ssize_t sent)
  * Splice
  */
 
+static int step_copy(struct engine *engine);
+
 static int step_splice(struct engine *engine)
 {
 	struct weir_transfer *transfer = engine->transfer;
@@ -81,7 +83,11 @@ static int step_splice(struct engine *engine)
 
 	if (pipe->size > 0)
 		return engine_note_sent(engine, pipe_drain(pipe, transfer->to));
+	if (weir_buffer_size(&engine->rest) > 0)
+		return step_copy(engine);
 	got = pipe_fill(pipe, transfer->from, WEIR_MIN(engine_left(engine), pipe->capacity));
+	if (got == -EOPNOTSUPP)
+		return step_copy(engine);
 	if (got <= 0)
 		return engine_note_no_bytes(engine, got);
 	transfer->taken += (uint64_t)got;
