@@ -32,6 +32,19 @@ postgres, redis, nginx = serving(peers.postgres), serving(peers.redis), serving(
 iperf3, rsync = serving(peers.iperf3), serving(peers.rsync)
 
 
+@pytest.fixture(scope="module")
+def ssh():
+    folder = tempfile.mkdtemp(prefix="weir-test-")
+    server = None
+    try:
+        server = peers.Ssh(folder)
+        yield server
+    finally:
+        if server:
+            server.process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture
 def front(proxy, path):
     """front(address of a server) -> port of a proxy in front of it."""
@@ -113,3 +126,37 @@ def test_iperf3(front, iperf3, options):
     out = json.loads(run("iperf3", "-J", "-c", "127.0.0.1", "-p", port, "-n", "100M", *options))
     assert "error" not in out, out["error"]
     assert out["end"]["sum_received"]["bytes"] > 0
+
+
+@pytest.mark.asan
+def test_ssh(front, ssh, folder):
+    """A session that answers, a copy each way by scp and sftp, rsync in its tunnel."""
+    port = front(ssh.address)
+    data = net.payload(12_000_000)
+    here, there = os.path.join(folder, "here"), os.path.join(folder, "there")
+    with open(here, "wb") as file:
+        file.write(data)
+    os.makedirs(there)
+
+    def read(name):
+        with open(os.path.join(folder, name), "rb") as file:
+            return file.read()
+
+    digest = hashlib.sha256(data).hexdigest().encode()
+    with open(here, "rb") as file:
+        out = peers.subprocess.run(["ssh", *ssh.options, "-p", port, "127.0.0.1", "sha256sum"],
+                                   stdin=file, capture_output=True, check=True, timeout=60).stdout
+    assert out.split()[0] == digest
+    run("scp", *ssh.options, "-P", port, here, f"127.0.0.1:{there}/scp")
+    net.same(read("there/scp"), data)
+    run("scp", *ssh.options, "-P", port, f"127.0.0.1:{there}/scp", f"{folder}/back")
+    net.same(read("back"), data)
+    batch = os.path.join(folder, "batch")
+    with open(batch, "w", encoding="ascii") as file:
+        file.write(f"put {here} {there}/sftp\nget {there}/sftp {folder}/back2\n")
+    run("sftp", *ssh.options, "-P", port, "-b", batch, "127.0.0.1")
+    net.same(read("there/sftp"), data)
+    net.same(read("back2"), data)
+    run("rsync", "-a", "-e", " ".join(["ssh", *ssh.options, "-p", port]), here,
+        f"127.0.0.1:{there}/rsync")
+    net.same(read("there/rsync"), data)

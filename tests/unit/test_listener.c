@@ -201,6 +201,27 @@ static void test_connection(void **state)
 	loopback_run(connection, NULL);
 }
 
+/* As a service manager hands them over: blocking. The worker must not wait in accept4(). */
+static int blocking_socket(void *arg)
+{
+	struct fixture f;
+
+	(void)arg;
+	fixture_init(&f);
+	assert_int_equal(fcntl(f.conf.fd, F_SETFL, 0), 0);
+	fixture_open(&f);
+	assert_int_equal(client_end(client_open(&f.address)), 0);
+	wait_until(&f.probe.ended, 1);
+	fixture_fini(&f);
+	return 0;
+}
+
+static void test_blocking_socket(void **state)
+{
+	(void)state;
+	loopback_run(blocking_socket, NULL);
+}
+
 static int peer_address(void *arg)
 {
 	struct fixture f;
@@ -589,6 +610,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connection),
+		cmocka_unit_test(test_blocking_socket),
 		cmocka_unit_test(test_peer_address),
 		cmocka_unit_test(test_any_address_takes_ipv4),
 		cmocka_unit_test(test_options_are_inherited),

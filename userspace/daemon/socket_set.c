@@ -73,6 +73,16 @@ static struct listening *add(struct socket_set *set, const struct weir_address *
 	return listening;
 }
 
+/* What the service manager opened and no listener serves: clients would wait in vain. */
+static void say_unused(const struct listening *listening)
+{
+	char address[WEIR_ADDRESS_TEXT];
+
+	weir_address_format(&listening->address, address);
+	weir_log(WEIR_LOG_WARN, "socket activation", "no listener has this address; it is closed",
+		 WEIR_LOG_STR("address", address));
+}
+
 static void forget(struct listening *listening)
 {
 	close(listening->fd);
@@ -225,9 +235,12 @@ void socket_set_keep(struct socket_set *set, unsigned generation)
 
 	for (link = set->sockets.next; link != &set->sockets; link = next) {
 		next = link->next;
-		if (listening_of(link)->used != generation &&
-		    listening_of(link)->used != USED_BY_CONTROL)
-			drop(set, listening_of(link));
+		if (listening_of(link)->used == generation ||
+		    listening_of(link)->used == USED_BY_CONTROL)
+			continue;
+		if (listening_of(link)->adopted && listening_of(link)->used == 0)
+			say_unused(listening_of(link));
+		drop(set, listening_of(link));
 	}
 }
 

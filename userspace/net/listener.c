@@ -9,6 +9,7 @@
 #include <weir/listener.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,9 +242,12 @@ static int listener_prepare(struct weir_listener *listener)
 {
 	struct weir_address local = { 0 };
 	socklen_t size = sizeof(local.un);
+	int flags = fcntl(listener->conf.fd, F_GETFL);
 	int status;
 
-	if (getsockname(listener->conf.fd, &local.sa, &size))
+	/* Service managers hand over blocking sockets; accept4() on one would hold up the worker. */
+	if (flags < 0 || fcntl(listener->conf.fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    getsockname(listener->conf.fd, &local.sa, &size) < 0)
 		return -errno;
 	local.size = WEIR_MIN(size, (socklen_t)sizeof(local.un));
 	listener->is_unix = weir_address_is_unix(&local);

@@ -82,3 +82,26 @@ def rsync(folder):
                    f"uid = {os.geteuid()}\ngid = {os.getegid()}\n")
     return listening(["rsync", "--daemon", "--no-detach", "--address=127.0.0.1",
                       f"--port={address.split(':')[1]}", f"--config={conf}"], folder, address)
+
+
+class Ssh:
+    """sshd with keys of its own; `options` are what ssh, scp and sftp must be told."""
+
+    def __init__(self, folder):
+        for name in ("host", "user"):
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{folder}/{name}")
+        shutil.copy(f"{folder}/user.pub", f"{folder}/authorized")
+        address = net.free_address()
+        if os.geteuid() == 0:
+            os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # where it confines itself
+        with open(f"{folder}/sshd_config", "w", encoding="ascii") as file:
+            file.write(f"ListenAddress {address}\nHostKey {folder}/host\nPidFile none\n"
+                       f"AuthorizedKeysFile {folder}/authorized\nStrictModes no\nUsePAM no\n"
+                       "PermitRootLogin prohibit-password\nPasswordAuthentication no\n"
+                       "Subsystem sftp internal-sftp\nMaxStartups 100\n")
+        self.folder = folder
+        self.process, self.address = listening(
+            ["/usr/sbin/sshd", "-D", "-e", "-f", f"{folder}/sshd_config"], folder, address)
+        self.options = ["-F", "none", "-i", f"{folder}/user", "-o", "StrictHostKeyChecking=no",
+                        "-o", f"UserKnownHostsFile={folder}/known", "-o", "BatchMode=yes",
+                        "-o", "LogLevel=ERROR", "-o", "ControlPath=none"]

@@ -46,7 +46,8 @@ class Weir:
     measure and to kill."""
     name = "weir"
 
-    def __init__(self, config, files=None, workers=2, keeper=False, options=(), env=None):
+    def __init__(self, config, files=None, workers=2, keeper=False, options=(), env=None, wrap=()):
+        """`wrap`: the words of a program that starts the daemon in its own place."""
         # Not pytest's folders: their names are too long for a Unix socket.
         self.folder = tempfile.mkdtemp(prefix="weir-test-")
         self.config_path = os.path.join(self.folder, "weir.yaml")
@@ -55,6 +56,7 @@ class Weir:
         self.workers = workers
         self.files = files
         self.options = [*options] if keeper else ["--no-keeper", *options]
+        self.wrap = [*wrap]
         self.env = env
         self.process = None
         self.expected = 0
@@ -71,7 +73,7 @@ class Weir:
             file.write(text)
 
     def start(self):
-        self.process = Process([build.program("weir"), "run", "-c", self.config_path,
+        self.process = Process([*self.wrap, build.program("weir"), "run", "-c", self.config_path,
                                 *self.options],
                                self.log_path, files=self.files, cwd=self.folder, env=self.env)
         wait_for(self.is_ready, 10 * build.SLOWER, "the daemon to be ready")

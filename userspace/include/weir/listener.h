@@ -31,7 +31,8 @@ struct weir_listener_stats {
 
 struct weir_listener_conf {
 	const char *name;		/* copied */
-	int fd;				/* listening; owned by the caller, outlives the listener */
+	int fd;				/* listening; the caller's, outlives the listener; made
+					 * non-blocking */
 	struct weir_service *service;	/* borrowed; of this worker */
 	struct weir_socket_conf socket; /* for accepted sockets */
 	/* Called when a connection has ended, before its memory goes; may be NULL. */
