@@ -445,10 +445,9 @@ static int carry_finish(struct carry *carry)
 	return 1;
 }
 
-/* Brings both lanes forward. 0, or -errno with *BROKEN set. */
-static int carry_step(struct carry *carry, int *broken)
+static int carry_step_lanes(struct carry *carry, int *broken)
 {
-	int status = carry_check_errors(carry, broken);
+	int status = 0;
 
 	for (int i = 0; i < 2 && !status; i++) {
 		struct lane *lane = &carry->lane[i];
@@ -463,6 +462,21 @@ static int carry_step(struct carry *carry, int *broken)
 		if (status == -EAGAIN)
 			status = 0;
 	}
+	return status;
+}
+
+/* Brings both lanes forward. 0, or -errno with *BROKEN set. */
+static int carry_step(struct carry *carry, int *broken)
+{
+	bool leaving = carry->leaving;
+	int status = carry_check_errors(carry, broken);
+
+	if (!status)
+		status = carry_step_lanes(carry, broken);
+	/* Decided on the way: from now on the verdict passes without a word, so a lane that was
+	 * content to sleep must be taken along before the task sleeps. */
+	if (!status && !leaving && carry->leaving)
+		status = carry_step_lanes(carry, broken);
 	return status;
 }
 
