@@ -83,17 +83,18 @@ def test_log_outlives_a_restart_of_its_receiver(weir, origin, folder, journald, 
         keep.kill()
 
 
-@pytest.fixture
-def activated(weir, origin):
+@pytest.fixture(params=[False, True], ids=["alone", "keeper"])
+def activated(request, weir, origin):
     """activated(address, other addresses): a daemon that was given its listening sockets."""
     if not os.access(ACTIVATE, os.X_OK):
         pytest.skip("needs systemd: systemd-socket-activate is not installed")
 
-    def start(*addresses, config=None):
+    def start(*addresses):
         words = [w for a in addresses for w in ("-l", a.removeprefix("unix:"))]
         # It starts the daemon when the first client comes, who then waits in the backlog.
         first = net.Later(load_when_there, addresses[0])
-        daemon = weir(config or config_of(addresses[0], origin["ipv4"]), wrap=[ACTIVATE, *words])
+        daemon = weir(config_of(addresses[0], origin["ipv4"]), wrap=[ACTIVATE, *words],
+                      keeper=request.param)
         first.result()
         return daemon
     return start
@@ -151,10 +152,11 @@ def manager(folder):
     it.close()
 
 
-def test_notification(weir, origin, manager):
+@pytest.mark.parametrize("keeper", [False, True])
+def test_notification(weir, origin, manager, keeper):
     """READY, RELOADING with its time, READY again, STOPPING; and the watchdog is fed."""
     address = net.free_address()
-    daemon = weir(config_of(address, origin["ipv4"]),
+    daemon = weir(config_of(address, origin["ipv4"]), keeper=keeper,
                   env={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "300000"})
     assert any("1 listeners, 2 workers" in line for line in manager.wait_for("READY=1"))
     manager.wait_for("WATCHDOG=1")
