@@ -56,6 +56,8 @@ int weir_http_client_exchange(struct weir_http_client *client, struct weir_call 
 /* Whether anything of the last exchange's request has reached the peer's socket, so that sending
  * it again might do it twice. */
 bool weir_http_client_has_sent(const struct weir_call *call);
+/* Whether the last exchange failed because of the request's own body: the target is not to blame. */
+bool weir_http_client_broke_source(const struct weir_call *call);
 
 /* A service that sends every call to TO. Takes CLIENT over in every case. */
 struct weir_http_service *weir_http_client_service(struct weir_http_client *client,
