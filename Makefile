@@ -131,7 +131,7 @@ BPFTEST_SRC := $(wildcard tests/bpf/test_*.c)
 BPFTEST_HELP_SRC := $(filter-out $(BPFTEST_SRC),$(wildcard tests/bpf/*.c))
 LOAD_SRC := $(wildcard tests/bench/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-FUZZ_HELP_SRC := $(filter-out $(FUZZ_SRC),$(wildcard tests/fuzz/*.c))
+FUZZ_HELP_SRC := $(filter-out $(FUZZ_SRC),$(wildcard tests/fuzz/*.c)) tests/unit/h1_rig.c
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(LIB_SRC))

@@ -132,9 +132,38 @@ static void assert_same(struct weir_buffer *a, struct weir_buffer *b)
 	weir_buffer_fini(b);
 }
 
-/* What the writer makes the same of all: the form, the version, a missing Host. */
-static void normalise_request(struct weir_request *request)
+/* A reader of the simplest kind, who knows of lines, names and colons and nothing else, must find
+ * in what is written what framing it needs, and find it once. */
+static void assert_unambiguous(const struct weir_buffer *wire, bool is_request)
 {
+	struct weir_text rest = { weir_buffer_head(wire), weir_buffer_size(wire) }, line, tail;
+	unsigned n_host = 0, n_length = 0, n_coding = 0;
+
+	assert(rest.size >= 4 && !memcmp(rest.data + rest.size - 4, "\r\n\r\n", 4));
+	while (weir_text_split(rest, '\n', &line, &tail) && line.size > 1) {
+		struct weir_text name, value;
+
+		assert(line.data[line.size - 1] == '\r');
+		assert(line.data[0] != ' ' && line.data[0] != '\t');
+		line.size--;
+		assert(!memchr(line.data, '\r', line.size) && !memchr(line.data, '\0', line.size));
+		weir_text_split(line, ':', &name, &value);
+		n_host += weir_text_is_equal_nocase(name, WEIR_TEXT("host"));
+		n_length += weir_text_is_equal_nocase(name, WEIR_TEXT("content-length"));
+		n_coding += weir_text_is_equal_nocase(name, WEIR_TEXT("transfer-encoding"));
+		rest = tail;
+	}
+	assert(tail.size == 0);
+	assert(n_length + n_coding <= 1);
+	assert(!is_request || n_host == 1);
+}
+
+/* What the writer makes the same of all: the form, the version, a missing Host, a Trailer field
+ * that no trailers can follow. */
+static void normalise_request(struct weir_request *request, enum weir_h1_framing framing)
+{
+	if (framing != WEIR_H1_CHUNKED)
+		weir_headers_del_id(&request->headers, WEIR_HEADER_TRAILER);
 	if (request->form == WEIR_TARGET_ABSOLUTE)
 		request->form = weir_text_is_equal(request->path, WEIR_TEXT("*"))
 					? WEIR_TARGET_ASTERISK
@@ -159,10 +188,11 @@ static void check_request(struct weir_request *request, const struct weir_h1_par
 	size_t head_size;
 	int rc;
 
-	normalise_request(request);
+	normalise_request(request, parser->framing);
 	say_request(&before, request, parser);
 	rc = weir_h1_write_request(&wire, request, &plan);
 	assert(rc == 0);
+	assert_unambiguous(&wire, true);
 	weir_arena_init(&arena, 0);
 	weir_request_init(&copy, &arena);
 	weir_h1_parser_init(&again, false, &limits);
@@ -190,12 +220,15 @@ static void check_response(struct weir_response *response, const struct weir_h1_
 	size_t head_size;
 	int rc;
 
+	if (parser->framing != WEIR_H1_CHUNKED)
+		weir_headers_del_id(&response->headers, WEIR_HEADER_TRAILER);
 	response->version = WEIR_HTTP_1_1;
 	if (!response->reason.data)
 		response->reason = weir_status_reason(response->status);
 	say_response(&before, response, parser);
 	rc = weir_h1_write_response(&wire, response, &plan);
 	assert(rc == 0);
+	assert_unambiguous(&wire, false);
 	weir_arena_init(&arena, 0);
 	weir_response_init(&copy, &arena);
 	weir_h1_parser_init(&again, true, &limits);

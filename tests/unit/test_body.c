@@ -77,6 +77,7 @@ static int text_main(void *arg)
 	assert_int_equal(weir_body_next(body, &piece, false), 1);
 	assert_int_equal(piece.iov_len, 5);
 	assert_memory_equal(piece.iov_base, "hello", 5);
+	assert_true(body->ended);
 	assert_int_equal(weir_body_next(body, &piece, false), 0);
 	assert_int_equal(weir_body_next(body, &piece, true), 0);
 	weir_body_free(body);
@@ -133,12 +134,14 @@ static int source_main(void *arg)
 	assert_int_equal(weir_body_source(body, &source), 0);
 	assert_null(source.stream);
 	assert_int_equal(source.fd, fd);
+	assert_false(body->ended);
 	assert_int_equal(source.offset, piece.iov_len);
 	assert_int_equal(source.size, FILE_BYTES - piece.iov_len);
 	body->ops->moved(body, source.size - 1);
 	assert_int_equal(weir_body_next(body, &piece, true), 1);
 	assert_int_equal(piece.iov_len, 1);
 	assert_int_equal(((char *)piece.iov_base)[0], byte_at(FILE_BYTES - 1));
+	assert_true(body->ended);
 	assert_int_equal(weir_body_next(body, &piece, true), 0);
 	weir_body_free(body);
 	return 0;

@@ -71,6 +71,7 @@ static int text_body_next(struct weir_body *body, struct iovec *piece, bool wait
 		return 0;
 	*piece = (struct iovec){ (void *)text->rest.data, text->rest.size };
 	text->rest.size = 0;
+	body->ended = true;
 	return 1;
 }
 
@@ -132,6 +133,7 @@ static int file_body_next(struct weir_body *body, struct iovec *piece, bool wait
 	}
 	file->offset += (uint64_t)n;
 	file->rest -= (uint64_t)n;
+	body->ended = file->rest == 0;
 	*piece = (struct iovec){ scratch, (size_t)n };
 	return 1;
 }
