@@ -155,7 +155,6 @@ static struct weir_text host_alone(struct weir_text authority)
 	return weir_authority_parse(authority, &host, &port) == 0 ? host : (struct weir_text){ 0 };
 }
 
-/* The path pattern's "*" in a path of its own always has its slash. */
 static struct weir_text value_of(const struct piece *piece, struct weir_call *call,
 				 const struct weir_match_params *params)
 {
