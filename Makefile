@@ -319,7 +319,7 @@ deps deps-build:
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 run: deps-build
-	$(Q)$(MAKE) $(PARALLEL) programs
+	$(Q)$(MAKE) -s $(PARALLEL) programs
 	$(Q)exec build/weir demo
 
 check: deps

@@ -109,17 +109,48 @@ static char *demo_configuration(const struct demo *demo)
 	return text;
 }
 
+/* How one calls the weirctl that lies beside this program: as short as it gets. Owned by the
+ * caller; NULL when there is none. */
+static char *find_weirctl(void)
+{
+	char *self = realpath("/proc/self/exe", NULL);
+	char *here = get_current_dir_name();
+	size_t length = here ? strlen(here) : 0;
+	const char *from = self;
+	char *path = NULL;
+
+	if (!self)
+		goto out;
+	*strrchr(self, '/') = '\0';
+	if (here && strncmp(self, here, length) == 0 && self[length] == '/')
+		from = self + length + 1;
+	if (asprintf(&path, "%s/weirctl", from) < 0)
+		path = NULL;
+	if (path && access(path, X_OK) != 0) {
+		free(path);
+		path = NULL;
+	}
+out:
+	free(self);
+	free(here);
+	return path;
+}
+
 static void demo_print(const struct demo *demo)
 {
+	char *weirctl = find_weirctl();
+
 	printf("Weir " WEIR_VERSION " carries connections. Try in another terminal:\n\n"
 	       "  nc -N 127.0.0.1 %u                  what you type comes back\n"
 	       "  curl http://127.0.0.1:%u/           a tiny web page\n"
 	       "  curl http://127.0.0.1:%u/metrics    what Weir counts\n"
-	       "  weirctl -s %s flows     connections as they are now\n\n"
+	       "  %s -s %s flows\n"
+	       "                                      connections as they are now\n\n"
 	       "Ctrl-C ends it.\n\n",
 	       demo->origins[ORIGIN_ECHO].front, demo->origins[ORIGIN_WEB].front, demo->metrics,
-	       demo->socket);
+	       weirctl ? weirctl : "weirctl", demo->socket);
 	fflush(stdout);
+	free(weirctl);
 }
 
 /* In a task of the control loop: the origins live there too. */
