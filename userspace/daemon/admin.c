@@ -15,19 +15,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <weir/http_server.h>
 #include <weir/log.h>
 
 #include "daemon/admin_api.h"
-#include "daemon/admin_http.h"
 #include "daemon/config_value.h"
 #include "daemon/process.h"
+
+#define READ_MS	       10000
+#define KEEP_ALIVE_MS  10000
+#define WRITE_MS       30000
+#define HEAD_BYTES_MAX 8192
+#define BODY_BYTES_MAX 4096 /* nothing looks at a body */
 
 /* Supplementary groups of a peer that are looked at. */
 #define GROUPS_MAX 256
 
 /* One of the two places. */
 struct place {
-	struct weir_service service; /* lives as long as the admin */
+	struct weir_service *service; /* lives as long as the admin */
 	struct weir_daemon *daemon;
 	char *text; /* its address; NULL: closed */
 	struct weir_listener *listener;
@@ -91,27 +97,37 @@ static void answer_forbidden(void *ctx, const struct admin_request *request,
 			"only root, Weir's own user, admin.users and admin.groups may ask");
 }
 
-static int serve_api(struct weir_service *svc, struct weir_conn *conn)
+static int serve_api(struct weir_call *call, void *ctx)
 {
-	struct place *place = weir_container_of(svc, struct place, service);
-	int fd = weir_stream_raw_fd(conn->stream, NULL);
+	struct weir_daemon *daemon = ctx;
+	int fd = weir_stream_raw_fd(call->conn->stream, NULL);
 
-	if (!may_use(place->daemon->admin, fd)) {
-		weir_log(WEIR_LOG_WARN, "admin", "somebody was refused");
-		return admin_http_serve(conn->stream, answer_forbidden, NULL);
-	}
-	return admin_http_serve(conn->stream, admin_api_answer, place->daemon);
+	if (may_use(daemon->admin, fd))
+		return admin_request_answer(call, admin_api_answer, daemon);
+	weir_log(WEIR_LOG_WARN, "admin", "somebody was refused");
+	return admin_request_answer(call, answer_forbidden, NULL);
 }
 
-static int serve_metrics(struct weir_service *svc, struct weir_conn *conn)
+static int serve_metrics(struct weir_call *call, void *ctx)
 {
-	struct place *place = weir_container_of(svc, struct place, service);
-
-	return admin_http_serve(conn->stream, admin_api_answer_metrics, place->daemon);
+	return admin_request_answer(call, admin_api_answer_metrics, ctx);
 }
 
-static const struct weir_service_ops api_ops = { .name = "admin", .serve = serve_api };
-static const struct weir_service_ops metrics_ops = { .name = "metrics", .serve = serve_metrics };
+static struct weir_service *service_new(struct weir_daemon *daemon,
+					int (*serve)(struct weir_call *call, void *ctx),
+					struct weir_error *error)
+{
+	struct weir_http_server_conf conf = {
+		.service = weir_http_function(serve, daemon, error),
+		.limits = { .head_bytes = HEAD_BYTES_MAX, .body_bytes = BODY_BYTES_MAX },
+		.head_ms = READ_MS,
+		.keep_alive_ms = KEEP_ALIVE_MS,
+		.body_idle_ms = WRITE_MS,
+		.metrics = daemon->metrics,
+	};
+
+	return weir_http_server_service(&conf, error);
+}
 
 /* ---- names to numbers --------------------------------------------------------------------- */
 
@@ -243,7 +259,7 @@ static void place_close(struct place *place)
 static int place_open(struct place *place, struct weir_scope *scope, const char *text,
 		      struct place *opened, struct weir_error *error)
 {
-	struct weir_listener_conf conf = { .name = "admin", .service = &place->service };
+	struct weir_listener_conf conf = { .name = "admin", .service = place->service };
 	struct weir_address address;
 	int status;
 
@@ -337,19 +353,34 @@ static int apply_socket(struct admin *admin, const struct weir_config_admin *con
 	return status;
 }
 
-static struct admin *admin_new(struct weir_daemon *daemon)
+static void admin_free(struct admin *admin)
+{
+	weir_scope_fini(&admin->scope);
+	weir_service_free(admin->api.service);
+	weir_service_free(admin->metrics.service);
+	free(admin->users);
+	free(admin->groups);
+	free(admin);
+}
+
+static struct admin *admin_new(struct weir_daemon *daemon, struct weir_error *error)
 {
 	struct admin *admin = calloc(1, sizeof(*admin));
 
-	if (admin == NULL)
+	if (admin == NULL) {
+		weir_error_set(error, -ENOMEM, "out of memory");
 		return NULL;
+	}
 	admin->daemon = daemon;
 	admin->api.daemon = daemon;
-	admin->api.service.ops = &api_ops;
 	admin->metrics.daemon = daemon;
-	admin->metrics.service.ops = &metrics_ops;
 	weir_scope_init_root(&admin->scope, daemon->loop);
-	return admin;
+	admin->api.service = service_new(daemon, serve_api, error);
+	admin->metrics.service = service_new(daemon, serve_metrics, error);
+	if (admin->api.service != NULL && admin->metrics.service != NULL)
+		return admin;
+	admin_free(admin);
+	return NULL;
 }
 
 int admin_apply(struct weir_daemon *daemon, const struct weir_config_admin *conf,
@@ -359,9 +390,9 @@ int admin_apply(struct weir_daemon *daemon, const struct weir_config_admin *conf
 	int status;
 
 	if (admin == NULL) {
-		admin = daemon->admin = admin_new(daemon);
+		admin = daemon->admin = admin_new(daemon, error);
 		if (admin == NULL)
-			return weir_error_set(error, -ENOMEM, "out of memory");
+			return -ENOMEM;
 	}
 	status = apply_users(admin, conf, error);
 	if (status == 0)
@@ -392,9 +423,6 @@ void admin_stop(struct weir_daemon *daemon)
 	place_close(&admin->metrics);
 	weir_scope_cancel(&admin->scope);
 	weir_scope_join(&admin->scope);
-	weir_scope_fini(&admin->scope);
-	free(admin->users);
-	free(admin->groups);
-	free(admin);
+	admin_free(admin);
 	daemon->admin = NULL;
 }

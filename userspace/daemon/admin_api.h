@@ -6,7 +6,7 @@
  * What the admin API answers. In tasks of the control loop; parks.
  */
 
-#include "daemon/admin_http.h"
+#include "daemon/admin_request.h"
 
 /* admin_answer_fn with the daemon as context: everything. */
 void admin_api_answer(void *ctx, const struct admin_request *request,
