@@ -268,7 +268,6 @@ $(LOAD): $(call obj,$(LOAD_SRC))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(link)
 
-$(filter $(B)/fuzz_weirctl_%,$(FUZZERS)): $(filter-out %/main.o,$(WEIRCTL_OBJ))
 # Harnesses see the daemon's objects too: the configuration parser lives there.
 $(FUZZERS): $(B)/%: tests/fuzz/%.c $(FUZZ_HELP_SRC) $(DAEMON_OBJ) $(LIBA)
 	$(call say,FUZZ,$@)

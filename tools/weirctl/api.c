@@ -37,9 +37,9 @@ static void why_not_reached(const struct ctl *ctl, enum client_step step, int st
 	else if (step == CLIENT_CONNECT)
 		snprintf(why, size, "no daemon answers at %s: %s", ctl->socket,
 			 weir_strerror(status));
-	else if (status == -EPROTO || status == -E2BIG)
+	else if (status == WEIR_EPROTO || status == WEIR_ELIMIT)
 		snprintf(why, size, "what answers at %s does not speak the admin API%s",
-			 ctl->socket, status == -E2BIG ? ": the answer has no end" : "");
+			 ctl->socket, status == WEIR_ELIMIT ? ": the answer has no end" : "");
 	else
 		snprintf(why, size, "the daemon at %s was lost: %s", ctl->socket,
 			 weir_strerror(status));
