@@ -163,23 +163,16 @@ static int run_on_value(llhttp_t *llhttp, const char *at, size_t size)
 	return 0;
 }
 
-/* The field that llhttp has read against what the line says. CR LF is known to be there. */
+/* The field that llhttp has read against what its line says. */
 static int run_on_field(llhttp_t *llhttp)
 {
 	struct parser_run *run = llhttp->data;
-	struct weir_text line = { run->next, 0 }, name, value;
-	const char *why;
 
-	line.size = (size_t)((const char *)rawmemchr(run->next, '\r') - run->next);
-	run->next += line.size + 2;
-	why = weir_h1_split_field(line, &name, &value);
-	if (why)
-		return run_stop(run, WEIR_EPROTO, why);
-	run->value = weir_text_trim(run->value);
-	if (name.data != run->name.data || name.size != run->name.size ||
-	    value.size != run->value.size || (value.size > 0 && value.data != run->value.data))
-		return run_stop(run, WEIR_EPROTO, "a field that can be read in two ways");
-	if (weir_headers_add(run->headers, name, value))
+	run->next = weir_h1_match_field(run->next, run->name, &run->value);
+	if (!run->next)
+		return run_stop(run, WEIR_EPROTO,
+				"a field line that is not a name, a colon and a value");
+	if (weir_headers_add(run->headers, run->name, run->value))
 		return run_stop(run, -ENOMEM, NULL);
 	return 0;
 }
@@ -220,8 +213,8 @@ static int run_start(struct parser_run *run, enum weir_method method)
 	return (int)llhttp_execute(&run->llhttp, start, sizeof(start) - 1);
 }
 
-/* Runs llhttp over [FROM, the head's end): all of it must be used, and the fields be those of
- * all lines. */
+/* Runs llhttp over [FROM, the head's end): all of it must be used, and there must be as many
+ * fields as lines, each being its line. */
 static int run_finish(struct parser_run *run, struct weir_h1_parser *parser, const char *from,
 		      const char *data)
 {
@@ -236,7 +229,8 @@ static int run_finish(struct parser_run *run, struct weir_h1_parser *parser, con
 		return weir_h1_refuse(parser, 400,
 				      error ? llhttp_get_error_reason(&run->llhttp)
 					    : "a head that does not end at its empty line");
-	if (llhttp_get_error_pos(&run->llhttp) != end || run->next + 2 != end)
+	if (llhttp_get_error_pos(&run->llhttp) != end || run->next + 2 != end ||
+	    run->headers->n != parser->n_fields)
 		return weir_h1_refuse(parser, 400, "a head that ends before its empty line");
 	return 0;
 }

@@ -1,25 +1,57 @@
 /* SPDX-License-Identifier: MIT */
 #include <endian.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include <weir/error.h>
 
 #include "http/chars.h"
 #include "http/h1_scan.h"
 
-#define EACH_BYTE(c) (0x0101010101010101u * (uint8_t)(c))
+#ifdef __SSE2__
 
-/* Bit 7 of each lane whose byte is below space or DEL. Borrows make lanes above a true one
- * wrong, never those below: the lowest is exact. */
+/* How many bytes scan_controls() looks at, and how many bits of its result stand for one. */
+#define SCAN_BYTES 16
+#define SCAN_BITS  1
+
+/* A bit for each control character but tab: below space (that is: equal to the smaller of
+ * itself and 0x1f), or DEL. */
 static uint64_t scan_controls(const char *data)
 {
-	uint64_t bytes, del;
+	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)data);
+	__m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+	__m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+	__m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+
+	return (uint64_t)_mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, low), del));
+}
+
+#else
+
+#define SCAN_BYTES   8
+#define SCAN_BITS    8
+#define SCAN_EACH(c) (0x0101010101010101u * (uint8_t)(c))
+
+/* Bit 7 of each lane whose byte is zero. Borrows make lanes above a true one wrong, never those
+ * below: the lowest is exact. */
+static uint64_t scan_zeros(uint64_t bytes)
+{
+	return (bytes - SCAN_EACH(1)) & ~bytes & SCAN_EACH(0x80);
+}
+
+/* The same on any processor, but that tabs are told too: scan_to_control() goes on behind them. */
+static uint64_t scan_controls(const char *data)
+{
+	uint64_t bytes;
 
 	memcpy(&bytes, data, sizeof(bytes));
 	bytes = le64toh(bytes);
-	del = bytes ^ EACH_BYTE(0x7f);
-	return (((bytes - EACH_BYTE(' ')) & ~bytes) | ((del - EACH_BYTE(1)) & ~del)) &
-	       EACH_BYTE(0x80);
+	return ((bytes - SCAN_EACH(' ')) & ~bytes & SCAN_EACH(0x80)) |
+	       scan_zeros(bytes ^ SCAN_EACH(0x7f));
 }
+
+#endif
 
 /* The first control character but tab at or after P; END when there is none. */
 static const char *scan_to_control(const char *p, const char *end)
@@ -27,10 +59,10 @@ static const char *scan_to_control(const char *p, const char *end)
 	for (;;) {
 		uint64_t found = 0;
 
-		while (end - p >= 8 && !(found = scan_controls(p)))
-			p += 8;
+		while (end - p >= SCAN_BYTES && !(found = scan_controls(p)))
+			p += SCAN_BYTES;
 		if (found)
-			p += __builtin_ctzll(found) / 8;
+			p += __builtin_ctzll(found) / SCAN_BITS;
 		else
 			while (p < end && weir_char_is(*p, WEIR_CHAR_VALUE))
 				p++;
@@ -132,6 +164,28 @@ const char *weir_h1_split_status_line(struct weir_text line, struct weir_h1_stat
 	if (line.size > 12)
 		parts->reason = (struct weir_text){ text + 13, line.size - 13 };
 	return NULL;
+}
+
+static const char *scan_spaces(const char *p)
+{
+	while (*p == ' ' || *p == '\t')
+		p++;
+	return p;
+}
+
+const char *weir_h1_match_field(const char *line, struct weir_text name, struct weir_text *value)
+{
+	const char *p = line + name.size;
+
+	*value = weir_text_trim(*value);
+	if (name.data != line || name.size == 0 || *p != ':' ||
+	    !weir_chars_are(name.data, name.size, WEIR_CHAR_TOKEN))
+		return NULL;
+	p = scan_spaces(p + 1);
+	if (value->size > 0 && value->data != p)
+		return NULL;
+	p = scan_spaces(p + value->size);
+	return p[0] == '\r' && p[1] == '\n' ? p + 2 : NULL;
 }
 
 const char *weir_h1_split_field(struct weir_text line, struct weir_text *name,

@@ -45,4 +45,9 @@ const char *weir_h1_split_status_line(struct weir_text line, struct weir_h1_stat
 const char *weir_h1_split_field(struct weir_text line, struct weir_text *name,
 				struct weir_text *value);
 
+/* Whether the field line at LINE, in a head that was scanned, is NAME, a colon, and VALUE (which is
+ * trimmed) between optional white space: byte for byte, nothing before, between or behind. Where
+ * the next line begins, or NULL. */
+const char *weir_h1_match_field(const char *line, struct weir_text name, struct weir_text *value);
+
 #endif

@@ -9,65 +9,70 @@
 
 #include <weir/headers.h>
 
-static const char *const names[WEIR_HEADER_COUNT] = {
-	[WEIR_HEADER_ACCEPT] = "Accept",
-	[WEIR_HEADER_ACCEPT_ENCODING] = "Accept-Encoding",
-	[WEIR_HEADER_ACCEPT_RANGES] = "Accept-Ranges",
-	[WEIR_HEADER_ACCESS_CONTROL_ALLOW_CREDENTIALS] = "Access-Control-Allow-Credentials",
-	[WEIR_HEADER_ACCESS_CONTROL_ALLOW_HEADERS] = "Access-Control-Allow-Headers",
-	[WEIR_HEADER_ACCESS_CONTROL_ALLOW_METHODS] = "Access-Control-Allow-Methods",
-	[WEIR_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN] = "Access-Control-Allow-Origin",
-	[WEIR_HEADER_ACCESS_CONTROL_EXPOSE_HEADERS] = "Access-Control-Expose-Headers",
-	[WEIR_HEADER_ACCESS_CONTROL_MAX_AGE] = "Access-Control-Max-Age",
-	[WEIR_HEADER_ACCESS_CONTROL_REQUEST_HEADERS] = "Access-Control-Request-Headers",
-	[WEIR_HEADER_ACCESS_CONTROL_REQUEST_METHOD] = "Access-Control-Request-Method",
-	[WEIR_HEADER_AGE] = "Age",
-	[WEIR_HEADER_ALLOW] = "Allow",
-	[WEIR_HEADER_AUTHORIZATION] = "Authorization",
-	[WEIR_HEADER_CACHE_CONTROL] = "Cache-Control",
-	[WEIR_HEADER_CONNECTION] = "Connection",
-	[WEIR_HEADER_CONTENT_ENCODING] = "Content-Encoding",
-	[WEIR_HEADER_CONTENT_LENGTH] = "Content-Length",
-	[WEIR_HEADER_CONTENT_RANGE] = "Content-Range",
-	[WEIR_HEADER_CONTENT_TYPE] = "Content-Type",
-	[WEIR_HEADER_COOKIE] = "Cookie",
-	[WEIR_HEADER_DATE] = "Date",
-	[WEIR_HEADER_ETAG] = "ETag",
-	[WEIR_HEADER_EXPECT] = "Expect",
-	[WEIR_HEADER_EXPIRES] = "Expires",
-	[WEIR_HEADER_FORWARDED] = "Forwarded",
-	[WEIR_HEADER_HOST] = "Host",
-	[WEIR_HEADER_IF_MATCH] = "If-Match",
-	[WEIR_HEADER_IF_MODIFIED_SINCE] = "If-Modified-Since",
-	[WEIR_HEADER_IF_NONE_MATCH] = "If-None-Match",
-	[WEIR_HEADER_IF_RANGE] = "If-Range",
-	[WEIR_HEADER_IF_UNMODIFIED_SINCE] = "If-Unmodified-Since",
-	[WEIR_HEADER_KEEP_ALIVE] = "Keep-Alive",
-	[WEIR_HEADER_LAST_MODIFIED] = "Last-Modified",
-	[WEIR_HEADER_LOCATION] = "Location",
-	[WEIR_HEADER_ORIGIN] = "Origin",
-	[WEIR_HEADER_PRAGMA] = "Pragma",
-	[WEIR_HEADER_PROXY_AUTHENTICATE] = "Proxy-Authenticate",
-	[WEIR_HEADER_PROXY_AUTHORIZATION] = "Proxy-Authorization",
-	[WEIR_HEADER_PROXY_CONNECTION] = "Proxy-Connection",
-	[WEIR_HEADER_RANGE] = "Range",
-	[WEIR_HEADER_REFERER] = "Referer",
-	[WEIR_HEADER_RETRY_AFTER] = "Retry-After",
-	[WEIR_HEADER_SERVER] = "Server",
-	[WEIR_HEADER_SET_COOKIE] = "Set-Cookie",
-	[WEIR_HEADER_TE] = "TE",
-	[WEIR_HEADER_TRAILER] = "Trailer",
-	[WEIR_HEADER_TRANSFER_ENCODING] = "Transfer-Encoding",
-	[WEIR_HEADER_UPGRADE] = "Upgrade",
-	[WEIR_HEADER_USER_AGENT] = "User-Agent",
-	[WEIR_HEADER_VARY] = "Vary",
-	[WEIR_HEADER_VIA] = "Via",
-	[WEIR_HEADER_WARNING] = "Warning",
-	[WEIR_HEADER_WWW_AUTHENTICATE] = "WWW-Authenticate",
-	[WEIR_HEADER_X_FORWARDED_FOR] = "X-Forwarded-For",
-	[WEIR_HEADER_X_FORWARDED_HOST] = "X-Forwarded-Host",
-	[WEIR_HEADER_X_FORWARDED_PROTO] = "X-Forwarded-Proto",
-	[WEIR_HEADER_X_REQUEST_ID] = "X-Request-ID",
+#define NAME(literal)                        \
+	{                                    \
+		literal, sizeof(literal) - 1 \
+	}
+
+static const struct weir_text names[WEIR_HEADER_COUNT] = {
+	[WEIR_HEADER_ACCEPT] = NAME("Accept"),
+	[WEIR_HEADER_ACCEPT_ENCODING] = NAME("Accept-Encoding"),
+	[WEIR_HEADER_ACCEPT_RANGES] = NAME("Accept-Ranges"),
+	[WEIR_HEADER_ACCESS_CONTROL_ALLOW_CREDENTIALS] = NAME("Access-Control-Allow-Credentials"),
+	[WEIR_HEADER_ACCESS_CONTROL_ALLOW_HEADERS] = NAME("Access-Control-Allow-Headers"),
+	[WEIR_HEADER_ACCESS_CONTROL_ALLOW_METHODS] = NAME("Access-Control-Allow-Methods"),
+	[WEIR_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN] = NAME("Access-Control-Allow-Origin"),
+	[WEIR_HEADER_ACCESS_CONTROL_EXPOSE_HEADERS] = NAME("Access-Control-Expose-Headers"),
+	[WEIR_HEADER_ACCESS_CONTROL_MAX_AGE] = NAME("Access-Control-Max-Age"),
+	[WEIR_HEADER_ACCESS_CONTROL_REQUEST_HEADERS] = NAME("Access-Control-Request-Headers"),
+	[WEIR_HEADER_ACCESS_CONTROL_REQUEST_METHOD] = NAME("Access-Control-Request-Method"),
+	[WEIR_HEADER_AGE] = NAME("Age"),
+	[WEIR_HEADER_ALLOW] = NAME("Allow"),
+	[WEIR_HEADER_AUTHORIZATION] = NAME("Authorization"),
+	[WEIR_HEADER_CACHE_CONTROL] = NAME("Cache-Control"),
+	[WEIR_HEADER_CONNECTION] = NAME("Connection"),
+	[WEIR_HEADER_CONTENT_ENCODING] = NAME("Content-Encoding"),
+	[WEIR_HEADER_CONTENT_LENGTH] = NAME("Content-Length"),
+	[WEIR_HEADER_CONTENT_RANGE] = NAME("Content-Range"),
+	[WEIR_HEADER_CONTENT_TYPE] = NAME("Content-Type"),
+	[WEIR_HEADER_COOKIE] = NAME("Cookie"),
+	[WEIR_HEADER_DATE] = NAME("Date"),
+	[WEIR_HEADER_ETAG] = NAME("ETag"),
+	[WEIR_HEADER_EXPECT] = NAME("Expect"),
+	[WEIR_HEADER_EXPIRES] = NAME("Expires"),
+	[WEIR_HEADER_FORWARDED] = NAME("Forwarded"),
+	[WEIR_HEADER_HOST] = NAME("Host"),
+	[WEIR_HEADER_IF_MATCH] = NAME("If-Match"),
+	[WEIR_HEADER_IF_MODIFIED_SINCE] = NAME("If-Modified-Since"),
+	[WEIR_HEADER_IF_NONE_MATCH] = NAME("If-None-Match"),
+	[WEIR_HEADER_IF_RANGE] = NAME("If-Range"),
+	[WEIR_HEADER_IF_UNMODIFIED_SINCE] = NAME("If-Unmodified-Since"),
+	[WEIR_HEADER_KEEP_ALIVE] = NAME("Keep-Alive"),
+	[WEIR_HEADER_LAST_MODIFIED] = NAME("Last-Modified"),
+	[WEIR_HEADER_LOCATION] = NAME("Location"),
+	[WEIR_HEADER_ORIGIN] = NAME("Origin"),
+	[WEIR_HEADER_PRAGMA] = NAME("Pragma"),
+	[WEIR_HEADER_PROXY_AUTHENTICATE] = NAME("Proxy-Authenticate"),
+	[WEIR_HEADER_PROXY_AUTHORIZATION] = NAME("Proxy-Authorization"),
+	[WEIR_HEADER_PROXY_CONNECTION] = NAME("Proxy-Connection"),
+	[WEIR_HEADER_RANGE] = NAME("Range"),
+	[WEIR_HEADER_REFERER] = NAME("Referer"),
+	[WEIR_HEADER_RETRY_AFTER] = NAME("Retry-After"),
+	[WEIR_HEADER_SERVER] = NAME("Server"),
+	[WEIR_HEADER_SET_COOKIE] = NAME("Set-Cookie"),
+	[WEIR_HEADER_TE] = NAME("TE"),
+	[WEIR_HEADER_TRAILER] = NAME("Trailer"),
+	[WEIR_HEADER_TRANSFER_ENCODING] = NAME("Transfer-Encoding"),
+	[WEIR_HEADER_UPGRADE] = NAME("Upgrade"),
+	[WEIR_HEADER_USER_AGENT] = NAME("User-Agent"),
+	[WEIR_HEADER_VARY] = NAME("Vary"),
+	[WEIR_HEADER_VIA] = NAME("Via"),
+	[WEIR_HEADER_WARNING] = NAME("Warning"),
+	[WEIR_HEADER_WWW_AUTHENTICATE] = NAME("WWW-Authenticate"),
+	[WEIR_HEADER_X_FORWARDED_FOR] = NAME("X-Forwarded-For"),
+	[WEIR_HEADER_X_FORWARDED_HOST] = NAME("X-Forwarded-Host"),
+	[WEIR_HEADER_X_FORWARDED_PROTO] = NAME("X-Forwarded-Proto"),
+	[WEIR_HEADER_X_REQUEST_ID] = NAME("X-Request-ID"),
 };
 
 #define NAMES_MULTIPLIER 0xa9e09505u
@@ -152,12 +157,12 @@ enum weir_header_id weir_header_id(struct weir_text name)
 	if (name.size < 2 || name.size > NAMES_LONGEST)
 		return WEIR_HEADER_OTHER;
 	id = slots[names_slot(name)];
-	if (!weir_text_is_equal_nocase(name, weir_header_name(id)))
-		return WEIR_HEADER_OTHER;
-	return id;
+	if (weir_text_is_equal(name, names[id])) /* most come in their canonical case */
+		return id;
+	return weir_text_is_equal_nocase(name, names[id]) ? id : WEIR_HEADER_OTHER;
 }
 
 struct weir_text weir_header_name(enum weir_header_id id)
 {
-	return weir_text_of((unsigned)id < WEIR_HEADER_COUNT ? names[id] : NULL);
+	return (unsigned)id < WEIR_HEADER_COUNT ? names[id] : weir_text_of(NULL);
 }
