@@ -304,7 +304,8 @@ size_t weir_h1_chunk_head(char *text, uint64_t size)
 	while (size >>= 4);
 	n = sizeof(digits) - i;
 	memcpy(text, digits + i, n);
-	memcpy(text + n, "\r\n", 2);
+	text[n] = '\r';
+	text[n + 1] = '\n';
 	return n + 2;
 }
 
