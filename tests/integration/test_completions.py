@@ -29,7 +29,8 @@ CASES = (
     ("weirctl upstream pg drain ", {"127.0.0.1:5432"}),
     ("weir s", {"schema", "serve"}),
     ("weir run --re", {"--restarts"}),
-    ("weir serve ", {"echo", "discard"}),
+    ("weir serve ", {"echo", "discard", "http", "fs"}),
+    ("weir serve --l", {"--list"}),
 )
 
 

@@ -269,6 +269,14 @@ static void continue_is_said_when_the_body_is_wanted(void **state)
 	assert_string_equal(visit_run(&visit), "HTTP/1.1 100 Continue\r\n\r\n" OK(1, "3"));
 	visit_close(&visit);
 
+	/* The response is the body: it is wanted while the answer is written. */
+	visit_open(&visit, STAGE_TCP,
+		   "POST /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+		   "Content-Length: 3\r\n\r\nabc");
+	visit.rig.split = visit.rig.request.size - 3;
+	assert_string_equal(visit_run(&visit), "HTTP/1.1 100 Continue\r\n\r\n" OK(3, "abc"));
+	visit_close(&visit);
+
 	/* It is there already. */
 	visit_open(&visit, STAGE_TCP,
 		   "POST /read HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"

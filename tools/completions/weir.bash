@@ -17,11 +17,14 @@ _weir()
 	case $command:$cur in
 	run:-*) COMPREPLY=($(compgen -W "--config --no-keeper --restarts --help --usage" -- "$cur")) ;;
 	check:-*) COMPREPLY=($(compgen -W "--config --quiet --help --usage" -- "$cur")) ;;
+	serve:-*) COMPREPLY=($(compgen -W "--list --verbose --help --usage" -- "$cur")) ;;
 	*:-*) COMPREPLY=($(compgen -W "--help --usage" -- "$cur")) ;;
 	check:*) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	serve:*)
 		if ((COMP_CWORD == 2)); then
-			COMPREPLY=($(compgen -W "echo discard" -- "$cur"))
+			COMPREPLY=($(compgen -W "echo discard http fs" -- "$cur"))
+		elif [[ ${COMP_WORDS[2]} == fs ]]; then
+			COMPREPLY=($(compgen -d -- "$cur"))
 		fi
 		;;
 	esac

@@ -14,4 +14,7 @@ complete -c weir -n '__fish_seen_subcommand_from run' -l no-keeper -d "One proce
 complete -c weir -n '__fish_seen_subcommand_from run' -l restarts -x -d "Of a daemon that dies, in a row"
 complete -c weir -n '__fish_seen_subcommand_from check' -s q -l quiet -d "Say nothing when all is well"
 complete -c weir -n '__fish_seen_subcommand_from check' -F
-complete -c weir -n '__fish_seen_subcommand_from serve' -a 'echo discard'
+complete -c weir -n '__fish_seen_subcommand_from serve' -a 'echo discard http fs'
+complete -c weir -n '__fish_seen_subcommand_from serve' -s l -l list -d "fs: pages of folders"
+complete -c weir -n '__fish_seen_subcommand_from serve' -s v -l verbose -d "http, fs: an access log"
+complete -c weir -n '__fish_seen_subcommand_from fs' -a '(__fish_complete_directories)'

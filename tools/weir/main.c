@@ -20,7 +20,7 @@ static const struct {
 	{ "run", tool_run, "carry connections as a configuration says" },
 	{ "check", tool_check, "say what is wrong with a configuration" },
 	{ "schema", tool_schema, "print a JSON Schema of the configuration, for editors" },
-	{ "serve", tool_serve, "be a ready-made service: echo, discard" },
+	{ "serve", tool_serve, "be a ready-made service: echo, discard, http, fs" },
 	{ "demo", tool_demo, "show Weir at work, without a configuration" },
 };
 

@@ -15,20 +15,39 @@
 #include <weir/loop.h>
 #include <weir/sync.h>
 
+#include "tools/weir/serve.h"
 #include "tools/weir/weir.h"
 
-static const struct {
+static struct weir_service *serve_echo(const struct serve_arguments *arguments,
+				       struct weir_error *error)
+{
+	(void)arguments;
+	return weir_echo_service(error);
+}
+
+static struct weir_service *serve_discard(const struct serve_arguments *arguments,
+					  struct weir_error *error)
+{
+	(void)arguments;
+	return weir_discard_service(error);
+}
+
+static const struct service {
 	const char *name;
-	struct weir_service *(*make)(struct weir_error *error);
+	struct weir_service *(*make)(const struct serve_arguments *arguments,
+				     struct weir_error *error);
 	const char *address;
+	bool has_folder;
 } services[] = {
-	{ "echo", weir_echo_service, "127.0.0.1:7007" },
-	{ "discard", weir_discard_service, "127.0.0.1:7009" },
+	{ "echo", serve_echo, "127.0.0.1:7007", false },
+	{ "discard", serve_discard, "127.0.0.1:7009", false },
+	{ "http", serve_http, "127.0.0.1:7080", false },
+	{ "fs", serve_fs, "127.0.0.1:7081", true },
 };
 
-struct arguments {
-	size_t service; /* index; past the end: none was said */
-	const char *address;
+struct request {
+	const struct service *service;
+	struct serve_arguments arguments;
 };
 
 struct server {
@@ -42,44 +61,78 @@ struct server {
 	int status;
 };
 
+static void choose_service(struct request *request, const char *name, struct argp_state *state)
+{
+	for (size_t i = 0; i < WEIR_ARRAY_SIZE(services); i++) {
+		if (strcmp(services[i].name, name) == 0)
+			request->service = &services[i];
+	}
+	if (request->service == NULL)
+		argp_error(state,
+			   "there is no service \"%s\"; there are echo, discard, http and fs",
+			   name);
+}
+
 static error_t on_argument(char *arg, struct argp_state *state)
 {
-	struct arguments *arguments = state->input;
+	struct request *request = state->input;
 
-	if (state->arg_num > 1)
+	if (request->service == NULL)
+		choose_service(request, arg, state);
+	else if (request->service->has_folder && request->arguments.folder == NULL)
+		request->arguments.folder = arg;
+	else if (request->arguments.address == NULL)
+		request->arguments.address = arg;
+	else
 		return ARGP_ERR_UNKNOWN;
-	if (state->arg_num == 1) {
-		arguments->address = arg;
-		return 0;
-	}
-	for (arguments->service = 0; arguments->service < WEIR_ARRAY_SIZE(services);
-	     arguments->service++) {
-		if (strcmp(services[arguments->service].name, arg) == 0)
-			return 0;
-	}
-	argp_error(state, "there is no service \"%s\"; there are echo and discard", arg);
 	return 0;
+}
+
+static void check_end(const struct request *request, struct argp_state *state)
+{
+	if (request->service == NULL)
+		argp_error(state, "which service? echo, discard, http or fs");
+	else if (request->service->has_folder && request->arguments.folder == NULL)
+		argp_error(state, "which folder? weir serve %s FOLDER", request->service->name);
 }
 
 static error_t on_option(int key, char *arg, struct argp_state *state)
 {
+	struct request *request = state->input;
+
 	switch (key) {
+	case 'l':
+		request->arguments.listing = true;
+		return 0;
+	case 'v':
+		request->arguments.verbose = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		return on_argument(arg, state);
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which service? echo or discard");
+	case ARGP_KEY_END:
+		check_end(request, state);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
+static const struct argp_option options[] = {
+	{ "list", 'l', NULL, 0, "fs: a page for a folder without index.html", 0 },
+	{ "verbose", 'v', NULL, 0, "http, fs: an access log on standard error", 0 },
+	{ 0 },
+};
+
 static const struct argp argp = {
+	.options = options,
 	.parser = on_option,
-	.args_doc = "echo|discard [ADDRESS]",
+	.args_doc = "echo|discard|http [ADDRESS]\nfs FOLDER [ADDRESS]",
 	.doc = "Be a ready-made service.\v"
 	       "echo sends back what it reads (127.0.0.1:7007), discard reads and forgets "
-	       "(127.0.0.1:7009). ADDRESS is \"IP:PORT\", \"PORT\" or \"unix:/path\".",
+	       "(127.0.0.1:7009), http answers by path: /status/N, /bytes/N, /stream/N, /drop/N, "
+	       "/events/N, /delay/MS, /redirect/N, /echo, all others with the request "
+	       "(127.0.0.1:7080), fs gives out the files of a folder (127.0.0.1:7081). ADDRESS is "
+	       "\"IP:PORT\", \"PORT\" or \"unix:/path\".",
 };
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -163,19 +216,19 @@ static int serve(struct server *server, const char *address, struct weir_error *
 
 int tool_serve(int argc, char **argv)
 {
-	struct arguments arguments = { 0 };
+	struct request request = { 0 };
 	struct server server = { .fd = -1 };
 	struct weir_error error;
 	char text[1024];
 	int status;
 
-	tool_parse(&argp, argc, argv, &arguments);
+	tool_parse(&argp, argc, argv, &request);
 	signal(SIGPIPE, SIG_IGN);
 	weir_error_init(&error);
-	server.service = services[arguments.service].make(&error);
-	if (arguments.address == NULL)
-		arguments.address = services[arguments.service].address;
-	status = server.service == NULL ? -1 : serve(&server, arguments.address, &error);
+	server.service = request.service->make(&request.arguments, &error);
+	if (request.arguments.address == NULL)
+		request.arguments.address = request.service->address;
+	status = server.service == NULL ? -1 : serve(&server, request.arguments.address, &error);
 	if (status < 0)
 		fprintf(stderr, "weir serve: %s\n", weir_error_format(&error, text, sizeof(text)));
 	weir_loop_free(server.loop);

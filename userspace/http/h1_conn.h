@@ -59,6 +59,7 @@ struct h1_conn {
 	struct weir_buffer out; /* accepted by us, not yet by the stream */
 	uint64_t body_sent;	/* content bytes of h1_conn_send()s that the stream took; the owner
 				 * sets it to 0 */
+	bool begun;		/* a head was written; the owner sets it to false */
 	bool broke_source;	/* the last h1_conn_send() failed because of its body */
 };
 

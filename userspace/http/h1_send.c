@@ -170,7 +170,10 @@ static int message_send_parcel(struct message *message, struct parcel *parcel, b
 
 	message->head = NULL;
 	if (head) {
-		int status = send_parcel(message->conn, parcel, more);
+		int status;
+
+		message->conn->begun = true;
+		status = send_parcel(message->conn, parcel, more);
 
 		weir_buffer_clear(head);
 		return status;

@@ -176,6 +176,7 @@ static void call_begin(struct server_call *c, struct server_conn *sc)
 	sc->served++;
 	sc->h1.ctx = c;
 	sc->h1.body_sent = 0;
+	sc->h1.begun = false;
 	sc->h1.body_read = 0;
 }
 

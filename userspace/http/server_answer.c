@@ -71,7 +71,7 @@ static bool answer_can_skip_rest(const struct server_call *c)
 		return true;
 	if (h1->read != H1_READ_BODY)
 		return false;
-	if (h1->pulled || c->continued)
+	if (h1->pulled || c->continued || c->call.response.body == &h1->body)
 		return true;
 	return !c->call.request.expects_continue &&
 	       (h1->left == WEIR_BODY_UNKNOWN || h1->left <= c->sc->server->conf.discard_bytes);
@@ -83,7 +83,9 @@ static bool answer_keeps_alive(const struct server_call *c, const struct weir_h1
 
 	return c->call.request.keep_alive && !c->must_close && !server->draining &&
 	       c->sc->served < server->conf.max_requests && plan->framing != WEIR_H1_CLOSE &&
-	       answer_can_skip_rest(c);
+	       answer_can_skip_rest(c) &&
+	       !weir_headers_has_item(&c->call.response.headers, WEIR_HEADER_CONNECTION,
+				      WEIR_TEXT("close"));
 }
 
 static struct weir_body *plan_response(struct weir_h1_plan *plan, const struct server_call *c)
@@ -260,6 +262,6 @@ void server_before_body(struct h1_conn *h1)
 {
 	struct server_call *c = h1->ctx;
 
-	if (c->state == SERVER_HANDLING && c->call.request.expects_continue && !request_is_1_0(c))
+	if (!h1->begun && c->call.request.expects_continue && !request_is_1_0(c))
 		(void)!inform_continue(c);
 }
