@@ -183,6 +183,7 @@ struct flips {
 	unsigned flips;
 	unsigned switches;
 	unsigned uneven;
+	uint64_t total; /* flows */
 	uint64_t kernel_bytes;
 	uint64_t seed;
 	char error[200];
@@ -227,11 +228,19 @@ static int flip_flow(void *arg)
 
 #define FLIP_TOTAL 1000
 
+/* Fewer where a processor is emulated (tests/vm). */
+static uint64_t flip_total(void)
+{
+	const char *text = getenv("FLIP_FLOWS");
+
+	return text ? strtoull(text, NULL, 10) : FLIP_TOTAL;
+}
+
 static int flip_worker(void *arg)
 {
 	struct flips *flips = arg;
 
-	while (flips->seed < FLIP_TOTAL && !flips->error[0])
+	while (flips->seed < flips->total && !flips->error[0])
 		flip_flow(flips);
 	return 0;
 }
@@ -254,7 +263,7 @@ static void test_random_changes_of_path(void **state)
 {
 	struct weir_offload_counts counts;
 	struct weir_kernel *kernel;
-	struct flips flips = { 0 };
+	struct flips flips = { .total = flip_total() };
 
 	(void)state;
 	RIG_NEEDS_KERNEL(kernel);
@@ -267,8 +276,8 @@ static void test_random_changes_of_path(void **state)
 		      (unsigned long long)counts.refused, (unsigned long long)flips.kernel_bytes);
 	if (flips.error[0])
 		fail_msg("%s", flips.error);
-	assert_int_equal(flips.flows, FLIP_TOTAL);
-	assert_true(flips.switches >= 20000);
+	assert_int_equal(flips.flows, flips.total);
+	assert_true(flips.switches >= 20 * flips.total);
 	assert_int_equal(flips.uneven, 0);
 	assert_int_equal(counts.audit_failed, 0);
 	assert_int_equal(counts.broken, 0);
@@ -302,7 +311,8 @@ static void test_two_workers(void **state)
 	RIG_NEEDS_KERNEL(kernel);
 	for (int i = 0; i < 2; i++) {
 		threads[i].kernel = kernel;
-		threads[i].flips.seed = FLIP_TOTAL - 150;
+		threads[i].flips.total = FLIP_TOTAL;
+		threads[i].flips.seed = FLIP_TOTAL - flip_total() * 15 / 100;
 		assert_int_equal(
 			pthread_create(&threads[i].thread, NULL, flip_thread_main, &threads[i]), 0);
 	}
@@ -311,8 +321,8 @@ static void test_two_workers(void **state)
 	for (int i = 0; i < 2; i++) {
 		if (threads[i].flips.error[0])
 			fail_msg("worker %d, %s", i, threads[i].flips.error);
-		assert_int_equal(threads[i].flips.flows, 150);
-		assert_true(threads[i].counts.handed_over > 150);
+		assert_int_equal(threads[i].flips.flows, flip_total() * 15 / 100);
+		assert_true(threads[i].counts.handed_over > threads[i].flips.flows);
 		assert_int_equal(threads[i].flips.uneven, 0);
 		assert_int_equal(threads[i].counts.audit_failed, 0);
 		assert_int_equal(threads[i].counts.broken, 0);

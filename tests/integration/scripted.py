@@ -8,7 +8,7 @@ import threading
 
 FLOW = {"listener": "db", "client": "127.0.0.1:4001", "upstream": "pg",
         "endpoint": "127.0.0.1:5432", "path": "splice", "why": "bulk", "bytes_down": 5,
-        "age_ms": 61000, "idle_ms": 3, "switches": 0, "worker": 0}
+        "age_ms": 61000, "idle_ms": 3, "switches": 0, "spills": 0, "worker": 0}
 
 
 def flows(*speeds):

@@ -263,9 +263,9 @@ def test_counts(weir, path, origin):
     assert any(name.startswith("weir_") for name in daemon.metrics())
 
 
-def test_access_log(weir, origin):
+def test_access_log(weir, path, origin):
     address = net.free_address()
-    daemon = weir(config_of(address, origin["ipv4"], layers=[{"access_log": {}}]))
+    daemon = weir(config_of(address, origin["ipv4"], path, layers=[{"access_log": {}}]))
     load.run("transfer", address, "-u", 1000, "-d", 500)
     daemon.wait_log("client_closed")
     line = next(s for s in daemon.log().splitlines() if "client_closed" in s)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The control tool and the daemon: every command against a live proxy with a connection in it."""
 import json
+import shutil
 import socket
 import subprocess
 import threading
@@ -162,3 +163,49 @@ def test_maps_outlive_a_killed_daemon(weir, echo, bpffs):
     assert "COUNTER" in proxy.ctl("kernel", "--pin", pin)
     assert "ID" in proxy.ctl("flows", "--pin", pin)
     assert json.loads(proxy.ctl("flows", "--json", "--pin", pin)) == []
+
+
+def test_flows_in_the_kernel_outlive_a_killed_daemon(weir, bpffs):
+    """Both directions with their ends, path and exact bytes: while the daemon is there, and from the
+    pinned maps when it was killed; bpftool reads the same."""
+    address, pin = net.free_address(), f"{bpffs}/weir"
+    listener = net.listen(net.free_address())
+    proxy = weir({**config_of(address, "%s:%d" % listener.getsockname(), ["sockmap"]),
+                  "offload": {"pin": pin}})
+    if not proxy.get("/v1/status")["offload"]["available"]:
+        pytest.skip("needs bpf: offload is not available")
+    client, server = net.connect(address), listener.accept()[0]
+    server.settimeout(20)
+    time.sleep(0.1)  # the hand-over
+    for _ in range(50):
+        client.sendall(b"question")
+        assert net.read_exactly(server, 8) == b"question"
+        server.sendall(b"yes")
+        assert net.read_exactly(client, 3) == b"yes"
+    flow = json.loads(proxy.ctl("flows", "--json"))[0]
+    assert flow["path"] == "sockmap" and flow["why"] == "" and flow["spills"] == 0
+    assert (flow["bytes_up"], flow["bytes_down"]) == (400, 150)
+    titles = proxy.ctl("flows").splitlines()[0]
+    for title in ("PATH", "UP", "DOWN", "AGE", "AVERAGE", "SPILLS", "WHY NOT BETTER"):
+        assert title in titles
+    proxy.kill()
+    pinned = {row["way"]: row
+              for row in json.loads(proxy.ctl("flows", "--json", "--pin", pin))}
+    assert set(pinned) == {"up", "down"}
+    for way, size in (("up", 400), ("down", 150)):
+        row = pinned[way]
+        assert row["before_bytes"] + row["redirected_bytes"] + row["passed_bytes"] == size, row
+        assert row["redirected_bytes"] > 0 and row["path"] == "sockmap", row
+        assert row["id"] == flow["id"] and row["listener"] == "in", row
+    assert pinned["up"]["from"] == "%s:%d" % client.getsockname()
+    assert rows(proxy.ctl("flows", "--pin", pin)) != []
+    counters = dict(line.split()[:2] for line in
+                    proxy.ctl("kernel", "--pin", pin).splitlines()[1:] if line.strip())
+    assert int(counters["redirected_segments"]) >= 90
+    if shutil.which("bpftool"):
+        dump = subprocess.run(["bpftool", "map", "dump", "pinned", f"{pin}/weir_flows"],
+                              capture_output=True, text=True, check=True).stdout
+        for text in ("WEIR_FLOW_SOCKMAP", "WEIR_FLOW_REDIRECTED", '"listener": "in"'):
+            assert text in dump, dump
+    for sock in (client, server, listener):
+        sock.close()

@@ -20,7 +20,8 @@ static const struct column columns[] = {
 	{ "ID", true, false },	     { "LISTENER", false, true },	{ "CLIENT", false, true },
 	{ "UPSTREAM", false, true }, { "ENDPOINT", false, true },	{ "PATH", false, false },
 	{ "UP", true, false },	     { "DOWN", true, false },		{ "AGE", true, false },
-	{ "IDLE", true, false },     { "WHY NOT BETTER", false, true },
+	{ "IDLE", true, false },     { "AVERAGE", true, false },	{ "SPILLS", true, false },
+	{ "WHY NOT BETTER", false, true },
 };
 
 static const struct argp_option options[] = {
@@ -63,6 +64,16 @@ enum tone flow_path_tone(const char *path)
 	return strcmp(path, "copy") == 0 ? TONE_DIM : TONE_PLAIN;
 }
 
+/* Both ways, since the flow began; --watch shows the speed now. */
+static void average_add(struct table *table, const json_t *flow)
+{
+	double bytes = (double)api_number(flow, "bytes_up") + (double)api_number(flow, "bytes_down");
+	uint64_t age_ms = api_number(flow, "age_ms");
+	char text[UNIT_TEXT];
+
+	table_add(table, TONE_PLAIN, "%s", unit_rate(text, bytes * 1e3 / (double)WEIR_MAX(age_ms, 1)));
+}
+
 static void flow_add(struct table *table, const json_t *flow)
 {
 	api_add_number(table, flow, "id");
@@ -75,6 +86,8 @@ static void flow_add(struct table *table, const json_t *flow)
 	api_add_bytes(table, flow, "bytes_down");
 	api_add_duration(table, flow, "age_ms", 1);
 	api_add_duration(table, flow, "idle_ms", 1);
+	average_add(table, flow);
+	api_add_number(table, flow, "spills");
 	api_add_string(table, flow, "why", TONE_DIM);
 }
 

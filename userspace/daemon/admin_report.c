@@ -168,13 +168,13 @@ json_t *report_upstreams(struct weir_daemon *daemon)
 
 static json_t *flow_json(const struct weir_flow_info *flow)
 {
-	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i}", "id",
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:I, s:i}", "id",
 			 INT(flow->id), "listener", flow->listener, "client", flow->client,
 			 "upstream", flow->upstream, "endpoint", flow->endpoint, "path",
 			 weir_path_name(flow->path), "why", flow->why != NULL ? flow->why : "",
 			 "bytes_up", INT(flow->bytes_up), "bytes_down", INT(flow->bytes_down),
 			 "age_ms", INT(flow->age_ms), "idle_ms", INT(flow->idle_ms), "switches",
-			 (int)flow->switches, "worker", (int)flow->worker);
+			 (int)flow->switches, "spills", INT(flow->spills), "worker", (int)flow->worker);
 }
 
 json_t *report_flows(struct weir_daemon *daemon, const char *listener)

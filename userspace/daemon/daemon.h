@@ -56,6 +56,7 @@ struct weir_flow_info {
 	uint64_t age_ms;
 	uint64_t idle_ms;
 	unsigned switches;
+	uint64_t spills;
 	unsigned worker;
 };
 

@@ -59,6 +59,7 @@ static void add_flow(void *ctx, struct weir_bridge *bridge)
 		.age_ms = since_ms(list->now, bridge->started_ns),
 		.idle_ms = since_ms(list->now, bridge->active_ns),
 		.switches = bridge->switches,
+		.spills = bridge->spills,
 		.worker = list->worker,
 	};
 	snprintf(flow->listener, sizeof(flow->listener), "%s",

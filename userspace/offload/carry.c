@@ -98,6 +98,7 @@ static void lane_spill(struct lane *lane)
 	/* Or userspace has the other direction in hand, and both must go through it. */
 	if (lane->slot->spills == lane->spills)
 		return;
+	carry->bridge->spills += lane->slot->spills - lane->spills;
 	lane->spills = lane->slot->spills;
 	carry_count(carry->worker, spills);
 	carry->spill_ns[carry->spills++ % CARRY_SPILLS] = now;

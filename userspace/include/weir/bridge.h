@@ -101,6 +101,7 @@ struct weir_bridge {
 	uint64_t started_ns;
 	uint64_t active_ns; /* when a byte last moved */
 	unsigned switches;  /* of the path */
+	uint64_t spills;    /* times that a sender outran its receiver in the kernel */
 
 	/* For the operator; filled by the caller before weir_bridge_run(), borrowed, may be 0. */
 	uint64_t id;
