@@ -21,6 +21,7 @@
 
 #include "bpf/decide.h"
 #include "decide.skel.h"
+#include "hold.skel.h"
 
 #define ROOM                                    \
 	{                                       \
@@ -172,11 +173,79 @@ static void test_table_in_the_kernel(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+/* ---- the hold filter: what it keeps away from a socket, run on segments ---- */
+
+#define ETHER_BYTES  14u /* a test run takes a whole frame and pulls this */
+#define SEGMENT_MOST 128u
+#define FLAG_FIN     0x01
+#define FLAG_RST     0x04
+#define FLAG_ACK     0x10
+
+struct held_case {
+	const char *name;
+	uint8_t words; /* of the TCP header */
+	uint8_t flags;
+	unsigned payload; /* bytes */
+	unsigned cut;	  /* bytes that are missing at its end */
+	bool passes;
+};
+
+static const struct held_case held_cases[] = {
+	{ "an acknowledgement", 5, FLAG_ACK, 0, 0, true },
+	{ "one with options", 15, FLAG_ACK, 0, 0, true },
+	{ "a reset", 5, FLAG_RST, 0, 0, true },
+	{ "a reset that acknowledges", 5, FLAG_RST | FLAG_ACK, 0, 0, true },
+	{ "a byte", 5, FLAG_ACK, 1, 0, false },
+	{ "a byte after options", 8, FLAG_ACK, 1, 0, false },
+	{ "many bytes", 5, FLAG_ACK, 60, 0, false },
+	{ "an end", 5, FLAG_ACK | FLAG_FIN, 0, 0, false },
+	{ "an end with data", 5, FLAG_ACK | FLAG_FIN, 10, 0, false },
+	{ "too short for a header", 5, FLAG_ACK, 0, 8, false },
+};
+
+static bool held_passes(int prog, const struct held_case *c)
+{
+	uint8_t frame[ETHER_BYTES + SEGMENT_MOST] = { 0 };
+	uint8_t *tcp = frame + ETHER_BYTES;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
+		    .data_size_in = ETHER_BYTES + c->words * 4u + c->payload - c->cut);
+
+	tcp[12] = (uint8_t)(c->words << 4);
+	tcp[13] = c->flags;
+	assert_int_equal(bpf_prog_test_run_opts(prog, &opts), 0);
+	return opts.retval != 0;
+}
+
+static void test_hold_in_the_kernel(void **state)
+{
+	struct hold_bpf *hold;
+	int wrong = 0;
+
+	(void)state;
+	libbpf_set_print(NULL);
+	hold = hold_bpf__open_and_load();
+	if (!hold) {
+		print_message("needs %s: the program does not load\n", geteuid() ? "root" : "bpf");
+		skip();
+	}
+	for (size_t i = 0; i < WEIR_ARRAY_SIZE(held_cases); i++) {
+		const struct held_case *c = &held_cases[i];
+		bool passes = held_passes(bpf_program__fd(hold->progs.weir_hold), c);
+
+		if (passes != c->passes)
+			print_error("%s: %s\n", c->name, passes ? "passes" : "is held");
+		wrong += passes != c->passes;
+	}
+	hold_bpf__destroy(hold);
+	assert_int_equal(wrong, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table_here),
 		cmocka_unit_test(test_table_in_the_kernel),
+		cmocka_unit_test(test_hold_in_the_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

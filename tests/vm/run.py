@@ -4,6 +4,7 @@
 
     tests/vm/run.py [PACKAGE]       Debian's kernel package; the newest 6.1 cloud kernel by default
     tests/vm/run.py --kernel FILE   a bzImage of your own
+    FLIP_FLOWS=1000 tests/vm/run.py ...  so many flows that change their paths (100)
     tests/vm/run.py ... -- verdict  these programs of tests/bpf only; carry:test_two_workers: this test
 
 Fetches qemu and the kernel with `apt-get download` into build/vm and unpacks them there; nothing is
@@ -32,7 +33,7 @@ INIT = """#!/bin/busybox sh
 /bin/busybox mount -t devtmpfs none /dev
 /bin/busybox mount -t tmpfs none /tmp
 /bin/busybox ip link set lo up
-export LD_LIBRARY_PATH=/lib FLIP_FLOWS=100
+export LD_LIBRARY_PATH=/lib FLIP_FLOWS={flows}
 /bin/busybox uname -rv
 for t in {programs}; do
 	TEST=${{t#*:}}; [ "$TEST" = "$t" ] && unset TEST || export TEST
@@ -102,7 +103,8 @@ def make_initrd(root, programs):
         for loader in re.findall(r"^\s+(/lib64/\S+)", say("ldd", program), re.M):
             shutil.copy(loader, os.path.join(tree, "lib64"))
     with open(os.path.join(tree, "init"), "w", encoding="utf-8") as f:
-        f.write(INIT.format(programs=" ".join(programs), seconds=PROGRAM_SECONDS))
+        f.write(INIT.format(programs=" ".join(programs), seconds=PROGRAM_SECONDS,
+                            flows=os.environ.get("FLIP_FLOWS", "100")))
     os.chmod(os.path.join(tree, "init"), 0o755)
     files = say("find", ".", cwd=tree)
     archive = os.path.join(FOLDER, "initrd.cpio")
