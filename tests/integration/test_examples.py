@@ -193,3 +193,53 @@ def test_counter_counts():
         assert ask(client, "GET", "/counters/visits") == (200, b"3\n")
         assert ask(client, "GET", "/counters") == (200, b"visits 3\nothers 1\n")
         assert ask(client, "GET", "/elsewhere")[0] == 404
+
+
+def fetch(*urls):
+    return subprocess.run([f"{BUILD}/examples/fetch", *urls], capture_output=True, timeout=20)
+
+
+def test_fetch_writes_what_is_there():
+    port = free_port()
+    with example("hello", f"127.0.0.1:{port}"):
+        connect(port).close()
+        done = fetch(f"http://127.0.0.1:{port}/", f"http://localhost:{port}/you")
+        assert (done.returncode, done.stdout) == (0, b"Hello, world!\nHello, you!\n"), done.stderr
+
+
+def test_fetch_says_what_went_wrong():
+    port = free_port()
+    with example("counter", f"127.0.0.1:{port}"):
+        connect(port).close()
+        done = fetch(f"http://127.0.0.1:{port}/none")
+        assert done.returncode == 1 and b"status 404" in done.stderr
+    done = fetch(f"http://127.0.0.1:{port}/")
+    assert done.returncode == 1 and b"refused" in done.stderr
+    assert fetch("ftp://h/").returncode == 1
+    assert fetch().returncode == 1
+
+
+def test_reverse_tells_the_origins_time():
+    port = free_port()
+    with example("counter", f"127.0.0.1:{port}"):
+        connect(port).close()
+        with web("reverse", f"localhost:{port}") as client:
+            for i in range(1, 4):
+                client.request("POST", "/counters/visits", b"x" * 100_000)
+                answer = client.getresponse()
+                assert (answer.status, answer.read()) == (200, f"{i}\n".encode())
+                assert answer.headers["Server-Timing"].startswith("origin;dur=")
+                assert answer.headers["Via"] == "1.1 reverse"
+
+
+def test_reverse_answers_for_an_origin_that_is_not_there():
+    with web("reverse", f"127.0.0.1:{free_port() + 1}") as client:
+        assert ask(client, "GET", "/")[0] == 502
+
+
+def test_reverse_says_what_is_wrong():
+    for args in (["nonsense", "localhost:1"], ["127.0.0.1:1", "nonsense"], []):
+        done = subprocess.run(
+            [f"{BUILD}/examples/reverse", *args], capture_output=True, text=True, timeout=20
+        )
+        assert done.returncode == 1 and done.stderr.startswith("reverse: ")
