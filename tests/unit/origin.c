@@ -174,15 +174,19 @@ static int origin_connect_to(struct origin *origin, const struct weir_target *to
 
 struct origin_connector {
 	struct weir_connector connector;
-	struct origin *origin;
+	struct origin *origins;
+	size_t n;
 };
 
 static int origin_connect(struct weir_connector *connector, struct weir_conn *conn,
 			  const struct weir_target *to, struct weir_stream **out)
 {
+	struct origin_connector *choice =
+		weir_container_of(connector, struct origin_connector, connector);
+	size_t i = weir_address_port(&to->address) - ORIGIN_PORT;
+
 	(void)conn;
-	return origin_connect_to(
-		weir_container_of(connector, struct origin_connector, connector)->origin, to, out);
+	return origin_connect_to(&choice->origins[i < choice->n ? i : 0], to, out);
 }
 
 static void origin_connector_free(struct weir_connector *connector)
@@ -196,13 +200,14 @@ static const struct weir_connector_ops origin_ops = {
 	.free = origin_connector_free,
 };
 
-struct weir_connector *origin_connector(struct origin *origin)
+struct weir_connector *origin_connector(struct origin *origins, size_t n)
 {
 	struct origin_connector *connector = calloc(1, sizeof(*connector));
 
 	assert_non_null(connector);
 	connector->connector.ops = &origin_ops;
-	connector->origin = origin;
+	connector->origins = origins;
+	connector->n = n;
 	return &connector->connector;
 }
 

@@ -14,6 +14,7 @@
 #include "stage.h"
 
 #define ORIGIN_SCRIPTS 8
+#define ORIGIN_PORT    80
 
 enum origin_op {
 	ORIGIN_CLOSE,	  /* the end of every script */
@@ -54,7 +55,8 @@ void origin_script(struct origin *origin, const struct origin_step *script);
 void origin_fini(struct origin *origin);
 /* What was read, with a terminator. */
 const char *origin_seen(struct origin *origin);
-/* A connector that a client may own. */
-struct weir_connector *origin_connector(struct origin *origin);
+/* A connector that a client may own, to N origins: which one, the port says, which counts from
+ * ORIGIN_PORT; any other port is the first one's. */
+struct weir_connector *origin_connector(struct origin *origins, size_t n);
 
 #endif

@@ -53,7 +53,7 @@ static void fixture_init(struct fixture *f)
 static void fixture_open(struct fixture *f)
 {
 	f->to = (struct weir_target){ .address = loopback_address(80), .port = 80 };
-	f->conf.connector = origin_connector(&f->origin);
+	f->conf.connector = origin_connector(&f->origin, 1);
 	f->client = weir_http_client_new(&f->conf, NULL);
 	assert_non_null(f->client);
 }

@@ -39,7 +39,7 @@ static void fixture_open(struct fixture *f, struct http_pool_conf *conf)
 {
 	f->metrics = weir_metrics_new(1);
 	f->to = (struct weir_target){ .address = loopback_address(80), .port = 80 };
-	conf->connector = origin_connector(&f->origin);
+	conf->connector = origin_connector(&f->origin, 1);
 	conf->metrics = f->metrics;
 	conf->name = "app";
 	conf->max_idle = conf->max_idle ? conf->max_idle : 8;

@@ -77,16 +77,32 @@ void weir_call_fini(struct weir_call *call)
 	weir_arena_fini(&call->arena);
 }
 
-int weir_call_defer(struct weir_call *call, void (*fn)(struct weir_call *call, void *ctx),
-		    void *ctx)
+static int call_insert_deferred(struct weir_call *call, struct weir_deferred **at,
+				void (*fn)(struct weir_call *call, void *ctx), void *ctx)
 {
 	struct weir_deferred *deferred = weir_arena_alloc(&call->arena, sizeof(*deferred));
 
 	if (!deferred)
 		return -ENOMEM;
-	*deferred = (struct weir_deferred){ .next = call->deferred, .fn = fn, .ctx = ctx };
-	call->deferred = deferred;
+	*deferred = (struct weir_deferred){ .next = *at, .fn = fn, .ctx = ctx };
+	*at = deferred;
 	return 0;
+}
+
+int weir_call_defer(struct weir_call *call, void (*fn)(struct weir_call *call, void *ctx),
+		    void *ctx)
+{
+	return call_insert_deferred(call, &call->deferred, fn, ctx);
+}
+
+int weir_call_defer_last(struct weir_call *call, void (*fn)(struct weir_call *call, void *ctx),
+			 void *ctx)
+{
+	struct weir_deferred **at = &call->deferred;
+
+	while (*at)
+		at = &(*at)->next;
+	return call_insert_deferred(call, at, fn, ctx);
 }
 
 int weir_call_inform(struct weir_call *call, unsigned status, const struct weir_headers *headers)

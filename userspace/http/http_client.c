@@ -17,6 +17,8 @@
 struct weir_http_client {
 	struct http_pool *pool;
 	struct http_rules rules;
+	void (*on_connected)(void *ctx, struct weir_call *call);
+	void *ctx; /* borrowed */
 };
 
 #define OR_DEFAULT(value, otherwise) ((value) ? (value) : (otherwise))
@@ -59,6 +61,8 @@ struct weir_http_client *weir_http_client_new(const struct weir_http_client_conf
 		.body_idle_ms = OR_DEFAULT(conf->body_idle_ms, 60000),
 		.kernel_bytes = OR_DEFAULT(conf->kernel_bytes, 65536),
 	};
+	client->on_connected = conf->on_connected;
+	client->ctx = conf->ctx;
 	client->pool = client_pool(conf);
 	if (client->pool)
 		return client;
@@ -109,18 +113,19 @@ static int client_try(struct weir_http_client *client, struct http_exchange *ex,
 		return status;
 	call->result.attempts++;
 	call->result.connect_ns = pooled->connect_ns;
+	if (client->on_connected)
+		client->on_connected(client->ctx, call);
 	return http_exchange_run(ex, pooled);
 }
 
 int weir_http_client_exchange(struct weir_http_client *client, struct weir_call *call,
 			      const struct weir_target *to)
 {
-	struct http_exchange *ex = http_exchange_find(call);
+	struct http_exchange *ex;
 	struct http_fed *fed;
 	int status;
 
-	if (ex)
-		http_exchange_await_pump(ex);
+	weir_http_client_settle(call);
 	if (to->address.size)
 		call->result.endpoint = to->address;
 	status = request_add_host(call, to);
@@ -150,6 +155,21 @@ bool weir_http_client_broke_source(const struct weir_call *call)
 	const struct http_exchange *ex = http_exchange_find(call);
 
 	return ex && ex->broke_source;
+}
+
+int weir_http_client_body_status(const struct weir_call *call)
+{
+	const struct http_exchange *ex = http_exchange_find(call);
+
+	return ex ? ex->body_status : 0;
+}
+
+void weir_http_client_settle(struct weir_call *call)
+{
+	struct http_exchange *ex = http_exchange_find(call);
+
+	if (ex)
+		http_exchange_await_pump(ex);
 }
 
 /* ------------------------------------------------------------------------------------------

@@ -173,7 +173,11 @@ static void exchange_stop(struct http_exchange *ex)
 
 static void exchange_on_body_free(struct h1_conn *conn)
 {
-	exchange_stop(weir_container_of(conn, struct http_exchange, conn));
+	struct http_exchange *ex = weir_container_of(conn, struct http_exchange, conn);
+
+	if (conn->read == H1_READ_BROKEN)
+		ex->body_status = conn->read_status;
+	exchange_stop(ex);
 }
 
 static void exchange_on_call_end(struct weir_call *call, void *ctx)
@@ -187,17 +191,6 @@ static void exchange_on_call_end(struct weir_call *call, void *ctx)
 	h1_conn_fini(&ex->conn);
 }
 
-/* Behind all others, who may look at the head's text. */
-static void exchange_defer(struct http_exchange *ex)
-{
-	struct weir_deferred **at = &ex->call->deferred;
-
-	ex->end = (struct weir_deferred){ .fn = exchange_on_call_end, .ctx = ex };
-	while (*at)
-		at = &(*at)->next;
-	*at = &ex->end;
-}
-
 struct http_exchange *http_exchange_find(const struct weir_call *call)
 {
 	return (struct http_exchange *)(uintptr_t)weir_extension_find(&call->extensions,
@@ -209,14 +202,14 @@ struct http_exchange *http_exchange_new(struct weir_call *call, const struct htt
 {
 	struct http_exchange *ex = weir_arena_zalloc(&call->arena, sizeof(*ex));
 
-	if (!ex || weir_extension_add(&call->extensions, &call->arena, &exchange_key, ex))
+	if (!ex || weir_extension_add(&call->extensions, &call->arena, &exchange_key, ex) ||
+	    weir_call_defer_last(call, exchange_on_call_end, ex))
 		return NULL;
 	ex->call = call;
 	ex->rules = rules;
 	ex->fed = fed;
 	if (fed)
 		fed->given = false;
-	exchange_defer(ex);
 	return ex;
 }
 

@@ -68,8 +68,8 @@ struct http_exchange {
 	bool sent;     /* something of the request has reached the socket */
 	bool answered; /* something has come back */
 	bool broke_source;
+	int body_status;		      /* why the response's body broke off */
 	uint64_t written_before, read_before; /* on this stream */
-	struct weir_deferred end;
 	struct weir_tunnel tunnel;
 	struct http_pooled *tunnel_pooled;
 };

@@ -17,6 +17,7 @@
 #include "upstream/mix.h"
 #include "upstream/view.h"
 
+#define NS_PER_MS   1000000u
 #define NS_PER_S    1e9
 #define HASH_SEED   0x77656972u /* the same everywhere: all proxies agree on who serves whom */
 #define WAITERS_MAX 1024	/* for the first answer about a name */
@@ -253,6 +254,9 @@ int weir_balancer_pick(struct weir_balancer *balancer, struct weir_search *searc
 
 	if (!balancer->measured)
 		balancer_measure(balancer);
+	if (!deadline)
+		deadline = weir_loop_now(weir_loop_current()) +
+			   balancer->view.upstream->conf.limit.queue_ms * NS_PER_MS;
 	do {
 		status = balancer_seat(balancer, search, deadline, &seat);
 	} while (status == -EAGAIN);

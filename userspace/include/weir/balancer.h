@@ -79,7 +79,7 @@ void weir_search_forget(struct weir_search *search);
 /* Picks by the upstream's balance and takes a place, waiting for one if need be. At most
  * WEIR_ATTEMPTS_MAX times for one search. Parks. 0; WEIR_ENOENDPOINT when no endpoint may be used,
  * WEIR_ERESOLVE when none has an address yet, WEIR_ELIMIT when all places are taken and nobody may
- * wait, WEIR_EQUEUE when the queue is full or DEADLINE (ns) has come, -ECANCELED, -ETIMEDOUT. */
+ * wait, WEIR_EQUEUE when the queue is full or DEADLINE has come (ns; 0: after limit.queue_ms), -ECANCELED, -ETIMEDOUT. */
 int weir_balancer_pick(struct weir_balancer *balancer, struct weir_search *search,
 		       uint64_t deadline, struct weir_place *place) WEIR_MUST_CHECK;
 

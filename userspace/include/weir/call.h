@@ -69,6 +69,9 @@ void weir_call_fini(struct weir_call *call);
 /* Runs FN when the last byte of the response is gone or the call has broken off. 0 or -ENOMEM. */
 int weir_call_defer(struct weir_call *call, void (*fn)(struct weir_call *call, void *ctx),
 		    void *ctx) WEIR_MUST_CHECK;
+/* The same, behind all others: what frees memory that the response's head may lie in. */
+int weir_call_defer_last(struct weir_call *call, void (*fn)(struct weir_call *call, void *ctx),
+			 void *ctx) WEIR_MUST_CHECK;
 
 /* Forwards or sends an interim response (RFC 9110 section 15.2), 101 excepted. HEADERS may be
  * NULL. 0 also when nobody wants it (HTTP/1.0, no client). */

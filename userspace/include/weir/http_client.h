@@ -37,6 +37,10 @@ struct weir_http_client_conf {
 	uint64_t kernel_bytes;	      /* as in weir/http_server.h */
 	struct weir_metrics *metrics; /* borrowed; may be NULL */
 	const char *name;	      /* upstream's name for metrics; copied; may be NULL */
+	/* Called when CALL has got its connection, before anything is sent; may be NULL. Must not
+	 * park. */
+	void (*on_connected)(void *ctx, struct weir_call *call);
+	void *ctx; /* borrowed */
 };
 
 /* NULL with ERROR. */
@@ -58,6 +62,11 @@ int weir_http_client_exchange(struct weir_http_client *client, struct weir_call 
 bool weir_http_client_has_sent(const struct weir_call *call);
 /* Whether the last exchange failed because of the request's own body: the target is not to blame. */
 bool weir_http_client_broke_source(const struct weir_call *call);
+/* After the response's body was freed: why it broke off, or 0. */
+int weir_http_client_body_status(const struct weir_call *call);
+/* Until the last exchange, whose response was dropped, takes nothing more of the request's body:
+ * before that is read again. Parks, firmly and shortly. */
+void weir_http_client_settle(struct weir_call *call);
 
 /* A service that sends every call to TO. Takes CLIENT over in every case. */
 struct weir_http_service *weir_http_client_service(struct weir_http_client *client,
