@@ -20,14 +20,14 @@
 #include <linux/types.h>
 #endif
 
-#define WEIR_ABI 1
+#define WEIR_ABI 2
 
 #define WEIR_FLOWS_MAX	16384u /* flows in the kernel at a time, by default */
 #define WEIR_RINGS	64u    /* event rings: one per worker and process */
 #define WEIR_RING_BYTES 65536u
-#define WEIR_NAME_BYTES 24u
+#define WEIR_NAME_BYTES 72u
 #define WEIR_END_BYTES	48u
-#define WEIR_NO_RING	0xffffffffu
+#define WEIR_NO_RING	0xffffu
 
 /* Whether the kernel may carry this direction. Zero is harmless: all bytes go to userspace. */
 enum weir_want {
@@ -61,6 +61,10 @@ enum weir_flow_way {
 #define WEIR_SLOT_BASE 2u /* base_seq is known */
 #define WEIR_SLOT_LOST 4u /* bytes of this direction were lost */
 
+/* slot.marks, written by the daemon, for one that takes its place. */
+#define WEIR_MARK_FIRST 1u /* its source ended before that of the other direction */
+#define WEIR_MARK_DONE	2u /* its end was passed on */
+
 /*
  * One direction, as far as it changes with every segment. Two cache lines: the first is
  * written by the verdict program, under the lock of the socket that the bytes come from; the
@@ -83,15 +87,16 @@ struct weir_slot {
 	__u64 user_tx;	 /* bytes that userspace has written there, ever */
 	__u64 limit;	 /* bytes that may be in flight to the destination */
 	__u32 want;	 /* enum weir_want */
-	__u32 ring;	 /* where its events go */
-	__u32 owner;	 /* process that allocated it; 0: free */
+	__u16 ring;	 /* where its events go */
+	__u16 marks;	 /* WEIR_MARK_* */
+	__u32 owner;	 /* process that has it; 0: free */
 	__u32 other;	 /* slot of the other direction */
 	__u64 before;	 /* bytes read from the source before it was in the map */
-	__u64 pad2;
+	__u64 tx_before; /* bytes written to the destination before that */
 };
 _Static_assert(sizeof(struct weir_slot) == 128, "slots are two cache lines");
 
-/* One direction, for people. */
+/* One direction, for people, and for a daemon that adopts the flow. */
 struct weir_flow {
 	__u64 id; /* the daemon's number of the flow: both directions have the same */
 	__u64 peer_cookie;
@@ -101,12 +106,18 @@ struct weir_flow {
 	enum weir_flow_path path;
 	__u32 slot;
 	__u32 rule;
-	__u32 owner; /* process id of the daemon */
+	__u32 owner;	/* process id of the daemon that made the record; slot.owner has it now */
+	__u32 attempts; /* connects tried */
+	__u32 pad;
 	char listener[WEIR_NAME_BYTES];
 	char upstream[WEIR_NAME_BYTES];
 	char from[WEIR_END_BYTES]; /* "127.0.0.1:80", "[::1]:80" */
 	char to[WEIR_END_BYTES];
-	__u64 before_bytes; /* carried by userspace before the hand-over */
+	char client[WEIR_END_BYTES]; /* who it is, also behind another proxy */
+	char local[WEIR_END_BYTES];  /* where it connected to */
+	__u64 before_bytes;	     /* carried before the hand-over */
+	__u64 before_splice_bytes;   /* of them by splice(2) */
+	__u64 before_sockmap_bytes;  /* of them by the kernel, in an earlier hand-over */
 	__u64 redirected_bytes;
 	__u64 redirected_segments;
 	__u64 passed_bytes;
@@ -114,10 +125,12 @@ struct weir_flow {
 	__u64 trimmed_bytes;
 	__u64 trimmed_segments;
 	__u64 spills;
-	__u64 started_ns; /* of the flow */
+	__u64 accepted_ns; /* CLOCK_MONOTONIC, as all times here */
+	__u64 connect_ns;  /* how long that took */
+	__u64 started_ns;  /* of the flow */
 	__u64 last_ns;
 };
-_Static_assert(sizeof(struct weir_flow) == 272, "no hidden padding");
+_Static_assert(sizeof(struct weir_flow) == 504, "no hidden padding");
 
 /* Per CPU, since the maps were made. Every segment is in exactly one of redirected, passed
  * and drop_*. */

@@ -45,6 +45,8 @@ void weir_watch_close(struct weir_watch *watch)
 {
 	if (!watch->loop)
 		return;
+	if (watch->duplicated)
+		watch_control(watch, EPOLL_CTL_DEL, 0);
 	close(watch->fd);
 	watch->loop = NULL;
 	watch->fd = -1;

@@ -82,6 +82,9 @@ static int access_log_serve(struct weir_service *svc, struct weir_conn *conn)
 	const struct access_log *log = weir_container_of(svc, struct access_log, svc);
 	int status = weir_serve(svc->inner, conn);
 
+	/* One line a connection: whoever has it at its end writes it. */
+	if (conn->result.end == WEIR_END_MOVED)
+		return status;
 	if (log->file || weir_log_enabled(WEIR_LOG_INFO))
 		access_log_line(log, conn, status);
 	return status;
@@ -98,6 +101,7 @@ static void access_log_free(struct weir_service *svc)
 static const struct weir_service_ops access_log_ops = {
 	.name = "access_log",
 	.needs = WEIR_NEEDS_NOTHING,
+	.resumes = true,
 	.serve = access_log_serve,
 	.free = access_log_free,
 };

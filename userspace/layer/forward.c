@@ -67,6 +67,19 @@ static __attribute__((noinline)) int forward_connect(struct forward *forward,
 	return status;
 }
 
+/* What another process has connected. NULL: nothing. */
+static struct weir_stream *forward_resume(struct forward *forward, struct weir_conn *conn)
+{
+	struct weir_stream *upstream = weir_conn_take_upstream(conn);
+
+	if (!upstream)
+		return NULL;
+	conn->result.upstream = forward->upstream;
+	weir_connector_resume(forward->connector, conn, upstream);
+	forward_metrics_use(&forward->metrics, conn->listener);
+	return upstream;
+}
+
 /* ---- carrying ---- */
 
 /* The service's own configuration, or a copy with the limits of this connection. */
@@ -94,6 +107,13 @@ static void forward_begin(struct forward *forward, struct weir_conn *conn,
 	bridge->listener = conn->listener;
 	bridge->upstream = conn->result.upstream;
 	bridge->endpoint = conn->result.endpoint_name;
+	bridge->conn = conn->is_resumable ? conn : NULL;
+	if (conn->resumed) {
+		bridge->resumed = conn->resumed;
+		bridge->started_ns = conn->resumed->started_ns;
+		bridge->rule = conn->resumed->rule;
+		conn->resumed = NULL;
+	}
 	for (int way = 0; way < 2; way++)
 		bridge->moved[way] = forward->metrics.bytes[way];
 	weir_gauge_add(forward->metrics.active, 1);
@@ -109,11 +129,13 @@ static void forward_end(struct forward *forward, struct weir_conn *conn,
 	conn->result.bytes_up = bridge->way[WEIR_UP].bytes;
 	conn->result.bytes_down = bridge->way[WEIR_DOWN].bytes;
 	conn->result.end = bridge->end;
+	weir_gauge_add(forward->metrics.active, -1);
+	if (bridge->end == WEIR_END_MOVED)
+		return;
 	/* The others were counted as they went. */
 	for (int way = 0; way < 2; way++)
 		weir_counter_add(forward->metrics.bytes[way],
 				 bridge->way[way].bytes_path[WEIR_PATH_SOCKMAP]);
-	weir_gauge_add(forward->metrics.active, -1);
 	weir_histogram_add(forward->metrics.duration_s, (double)(now - bridge->started_ns) / 1e9);
 	weir_counter_add(forward->metrics.ends[bridge->end], 1);
 }
@@ -138,10 +160,11 @@ static __attribute__((noinline)) int forward_carry(struct forward *forward, stru
 static int forward_serve(struct weir_service *svc, struct weir_conn *conn)
 {
 	struct forward *forward = weir_container_of(svc, struct forward, svc);
-	struct weir_stream *upstream = NULL;
-	int status;
+	struct weir_stream *upstream = forward_resume(forward, conn);
+	int status = 0;
 
-	status = forward_connect(forward, conn, &upstream);
+	if (!upstream)
+		status = forward_connect(forward, conn, &upstream);
 	if (!status)
 		status = forward_carry(forward, conn, upstream);
 	conn->result.endpoint_name = NULL;
@@ -164,6 +187,7 @@ static void forward_free(struct weir_service *svc)
 static const struct weir_service_ops forward_ops = {
 	.name = "forward",
 	.needs = WEIR_NEEDS_NOTHING,
+	.resumes = true,
 	.serve = forward_serve,
 	.free = forward_free,
 };

@@ -44,7 +44,7 @@ void weir_limit_shared_put(struct weir_limit_shared *shared)
 		free(shared);
 }
 
-/* Never counts above MAX, so that who is refused takes no place from another one meanwhile. */
+/* Never counts above MAX (but for what is resumed), so that who is refused takes no place from another one meanwhile. */
 static bool shared_take(struct weir_limit_shared *shared, uint64_t max)
 {
 	uint64_t active = atomic_load_explicit(&shared->active, memory_order_relaxed);
@@ -62,7 +62,7 @@ static int limit_serve(struct weir_service *svc, struct weir_conn *conn)
 	struct limit *limit = weir_container_of(svc, struct limit, svc);
 	int status;
 
-	if (!shared_take(limit->shared, limit->max)) {
+	if (!shared_take(limit->shared, conn->resumed ? UINT64_MAX : limit->max)) {
 		if (limit->refused)
 			weir_counter_add(limit->refused, 1);
 		return WEIR_ELIMIT;
@@ -83,6 +83,7 @@ static void limit_free(struct weir_service *svc)
 static const struct weir_service_ops limit_ops = {
 	.name = "limit",
 	.needs = WEIR_NEEDS_NOTHING,
+	.resumes = true,
 	.serve = limit_serve,
 	.free = limit_free,
 };

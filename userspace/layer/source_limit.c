@@ -71,11 +71,17 @@ static int source_limit_serve(struct weir_service *svc, struct weir_conn *conn)
 {
 	struct source_limit *limit = weir_container_of(svc, struct source_limit, svc);
 	struct weir_loop *loop = weir_loop_current();
+	struct source_rules rules = limit->rules;
 	struct source *source;
 	int status;
 
-	status = source_table_begin(limit->shared->table, &conn->peer, &limit->rules,
-				    weir_loop_now(loop), &source);
+	/* It counts, but was let in already. */
+	if (conn->resumed) {
+		rules.max = 0;
+		rules.rate.per_second = 0;
+	}
+	status = source_table_begin(limit->shared->table, &conn->peer, &rules, weir_loop_now(loop),
+				    &source);
 	if (status) {
 		source_limit_count(limit, status);
 		return status;
@@ -96,6 +102,7 @@ static void source_limit_free(struct weir_service *svc)
 static const struct weir_service_ops source_limit_ops = {
 	.name = "source_limit",
 	.needs = WEIR_NEEDS_NOTHING,
+	.resumes = true,
 	.serve = source_limit_serve,
 	.free = source_limit_free,
 };

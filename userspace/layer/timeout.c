@@ -22,7 +22,10 @@ static int timeout_serve(struct weir_service *svc, struct weir_conn *conn)
 	int status;
 
 	weir_scope_init(&scope, NULL);
-	weir_scope_set_timeout_ms(&scope, timeout->lifetime_ms);
+	if (conn->resumed)
+		weir_scope_set_deadline(&scope, conn->started_ns + timeout->lifetime_ms * 1000000);
+	else
+		weir_scope_set_timeout_ms(&scope, timeout->lifetime_ms);
 	weir_scope_enter(&scope);
 	status = weir_serve(svc->inner, conn);
 	weir_scope_leave(&scope);
@@ -41,6 +44,7 @@ static void timeout_free(struct weir_service *svc)
 static const struct weir_service_ops timeout_ops = {
 	.name = "timeout",
 	.needs = WEIR_NEEDS_NOTHING,
+	.resumes = true,
 	.serve = timeout_serve,
 	.free = timeout_free,
 };

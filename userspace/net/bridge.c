@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include <weir/conn.h>
 #include <weir/error.h>
 #include <weir/usdt.h>
 
@@ -45,6 +46,7 @@ const char *weir_end_name(enum weir_end end)
 		[WEIR_END_ADMIN] = "admin",
 		[WEIR_END_REMOVED] = "endpoint_removed",
 		[WEIR_END_ERROR] = "error",
+		[WEIR_END_MOVED] = "moved",
 	};
 
 	return end < WEIR_END_COUNT ? names[end] : "unknown";
@@ -143,6 +145,42 @@ static void bridge_note_back(struct weir_bridge *bridge, uint64_t now)
 		bridge->penalties++;
 	/* What came back is bulk until it shows otherwise. */
 	bridge->sample.full_reads[0] = bridge->conf->thresholds.bulk_reads;
+}
+
+void weir_bridge_is_resumed(struct weir_bridge *bridge, int status)
+{
+	struct weir_resumed *resumed = bridge->resumed;
+
+	bridge->resumed = NULL;
+	resumed->done(resumed, status);
+}
+
+/* The flow is with the kernel already. Whether it goes on here. */
+static bool engine_resume(struct engine *engine)
+{
+	struct weir_bridge *bridge = engine->bridge;
+	const char *why = NULL;
+	int status;
+
+	if (!bridge->conf->offload) {
+		weir_bridge_is_resumed(bridge, -EOPNOTSUPP);
+		bridge->end = WEIR_END_ERROR;
+		bridge->status = -EOPNOTSUPP;
+		return false;
+	}
+	/* The configuration may have changed meanwhile. */
+	if (!(bridge->allowed & WEIR_PATH_BIT(WEIR_PATH_SOCKMAP)))
+		bridge->asked_path = (int)weir_path_best(bridge->allowed);
+	bridge->carried_ns = weir_loop_now(engine->loop);
+	bridge->path = WEIR_PATH_SOCKMAP;
+	bridge->why = NULL;
+	status = bridge->conf->offload->ops->resume(bridge->conf->offload, bridge, &why);
+	bridge->status = status < 0 ? status : 0;
+	if (status != 0)
+		return false;
+	bridge_set_path(bridge, weir_path_best(bridge->allowed & ~WEIR_PATH_BIT(WEIR_PATH_SOCKMAP)),
+			why);
+	return true;
 }
 
 /* Whether the flow goes on here. */
@@ -392,11 +430,29 @@ static void bridge_keep_urgent(struct weir_bridge *bridge)
 	}
 }
 
-/* Resets what the end leaves standing; an orderly end leaves nothing. */
-static void bridge_abort_rest(struct weir_bridge *bridge)
+/* Until its orderly end a closed socket means a reset: should the process die, no peer may take
+ * what it has got so far for all. */
+static void bridge_guard(struct weir_bridge *bridge, bool on)
 {
-	if (bridge->end == WEIR_END_CLIENT || bridge->end == WEIR_END_UPSTREAM)
+	const struct linger linger = { .l_onoff = on, .l_linger = 0 };
+
+	for (int i = 0; i < 2; i++) {
+		int fd = weir_stream_raw_fd(bridge->stream[i], NULL);
+
+		if (fd >= 0)
+			setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	}
+}
+
+/* Resets what the end leaves standing; an orderly end leaves nothing. */
+static void bridge_finish(struct weir_bridge *bridge)
+{
+	if (bridge->end == WEIR_END_MOVED)
 		return;
+	if (bridge->end == WEIR_END_CLIENT || bridge->end == WEIR_END_UPSTREAM) {
+		bridge_guard(bridge, false);
+		return;
+	}
 	if (bridge->end != WEIR_END_CLIENT_RESET)
 		weir_stream_abort(bridge->stream[0]);
 	if (bridge->end != WEIR_END_UPSTREAM_RESET)
@@ -409,21 +465,24 @@ int weir_bridge_run(struct weir_bridge *bridge)
 	struct engine engine = { .bridge = bridge, .loop = weir_task_loop(task) };
 
 	bridge->task = task;
-	bridge->started_ns = weir_loop_now(engine.loop);
+	if (!bridge->resumed)
+		bridge->started_ns = weir_loop_now(engine.loop);
 	bridge->active_ns = bridge->started_ns;
 	bridge_keep_urgent(bridge);
+	bridge_guard(bridge, true);
 	bridge_allow_paths(bridge);
 	if (!bridge->conf->adaptive)
 		bridge->pinned = (int)weir_path_best(bridge->allowed);
 	for (int i = 0; i < 2; i++)
 		pump_init(&engine.pump[i], bridge, (enum weir_way)i);
 	flow_add(engine.loop, bridge);
-	engine_run(&engine);
+	if (!bridge->resumed || engine_resume(&engine))
+		engine_run(&engine);
 	weir_list_del(&bridge->flow_link);
 	for (int i = 0; i < 2; i++) {
 		bridge->stream[i]->ops->subscribe(bridge->stream[i], 0, task);
 		pump_fini(&engine.pump[i]);
 	}
-	bridge_abort_rest(bridge);
+	bridge_finish(bridge);
 	return bridge->status;
 }

@@ -33,6 +33,7 @@ struct weir_listener {
 	bool stopped;
 	bool paused;
 	bool is_unix;
+	bool is_resumable;
 	unsigned references;
 	char name[];
 };
@@ -41,9 +42,11 @@ struct weir_listener {
 struct accepted {
 	struct weir_listener *listener;
 	struct weir_stream *stream;
+	struct weir_resumed *resumed; /* NULL: accepted here */
 };
 
-static atomic_uint_fast64_t last_id;
+static _Atomic uint64_t own_counter;
+static _Atomic uint64_t *counter = &own_counter;
 
 static void listener_put(struct weir_listener *listener)
 {
@@ -65,15 +68,55 @@ static void conn_init(struct weir_conn *conn, struct weir_listener *listener,
 		      struct weir_stream *stream)
 {
 	memset(conn, 0, sizeof(*conn));
-	conn->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
+	conn->id = atomic_fetch_add_explicit(counter, 1, memory_order_relaxed) + 1;
 	conn->listener = listener->conf.name;
 	conn->stream = stream;
 	conn->peer = stream->peer;
 	stream->local = listener->local;
 	conn->local = listener->local;
 	conn->started_ns = weir_loop_now(weir_loop_current());
+	conn->is_resumable = listener->is_resumable;
 	weir_arena_init(&conn->arena, 0);
 	weir_extensions_init(&conn->extensions, NULL);
+}
+
+/* What its first process knew of it. */
+static void conn_resume(struct weir_conn *conn, struct weir_resumed *resumed)
+{
+	conn->resumed = resumed;
+	conn->id = resumed->id;
+	if (resumed->peer.size)
+		conn->peer = resumed->peer;
+	if (resumed->local.size)
+		conn->local = resumed->local;
+	conn->started_ns = resumed->accepted_ns;
+	conn->result.connect_ns = resumed->connect_ns;
+	conn->result.attempts = resumed->attempts;
+	conn->result.endpoint = *weir_stream_peer(resumed->stream);
+}
+
+struct weir_stream *weir_conn_take_upstream(struct weir_conn *conn)
+{
+	struct weir_stream *stream = NULL;
+
+	if (conn->resumed) {
+		stream = conn->resumed->stream;
+		conn->resumed->stream = NULL;
+	}
+	return stream;
+}
+
+/* Nobody took its upstream: it was refused after all. */
+static void conn_end_resumed(struct weir_conn *conn)
+{
+	struct weir_stream *stream = weir_conn_take_upstream(conn);
+
+	if (!stream)
+		return;
+	weir_stream_abort(stream);
+	weir_stream_close(stream);
+	weir_stream_abort(conn->stream);
+	conn->resumed->done(conn->resumed, -ECANCELED);
 }
 
 static void conn_fini(struct weir_conn *conn)
@@ -91,11 +134,14 @@ static int conn_main(void *arg)
 	struct weir_conn conn;
 
 	conn_init(&conn, listener, accepted->stream);
+	if (accepted->resumed)
+		conn_resume(&conn, accepted->resumed);
 	free(accepted);
 	weir_usdt_conn_begin(conn.id, conn.listener, &conn.peer.sa);
 	if (listener->conf.on_begin)
 		listener->conf.on_begin(listener->conf.ctx, &conn);
 	conn.result.status = weir_serve(listener->conf.service, &conn);
+	conn_end_resumed(&conn);
 	if (status_is_refusal(conn.result.status))
 		listener->stats.refused++;
 	weir_usdt_conn_end(conn.id, conn.result.status, conn.result.bytes_up,
@@ -111,7 +157,8 @@ static int conn_main(void *arg)
 	return 0;
 }
 
-static int listener_spawn(struct weir_listener *listener, struct weir_stream *stream)
+static int listener_spawn(struct weir_listener *listener, struct weir_stream *stream,
+			  struct weir_resumed *resumed)
 {
 	struct accepted *accepted = malloc(sizeof(*accepted));
 	int status = -ENOMEM;
@@ -119,6 +166,7 @@ static int listener_spawn(struct weir_listener *listener, struct weir_stream *st
 	if (accepted) {
 		accepted->listener = listener;
 		accepted->stream = stream;
+		accepted->resumed = resumed;
 		status = weir_scope_spawn(listener->scope, "conn", conn_main, accepted, NULL);
 	}
 	if (status) {
@@ -129,7 +177,7 @@ static int listener_spawn(struct weir_listener *listener, struct weir_stream *st
 	}
 	listener->references++;
 	listener->stats.active++;
-	listener->stats.accepted++;
+	listener->stats.accepted += !resumed;
 	return 0;
 }
 
@@ -152,7 +200,7 @@ static int listener_accept(struct weir_listener *listener)
 		return -ENOMEM;
 	peer.size = WEIR_MIN(size, (socklen_t)sizeof(peer.un));
 	stream->peer = peer;
-	return listener_spawn(listener, stream);
+	return listener_spawn(listener, stream, NULL);
 }
 
 /* A connection that was gone before it was accepted is no error of ours (accept(2)). */
@@ -251,6 +299,7 @@ static int listener_prepare(struct weir_listener *listener)
 		return -errno;
 	local.size = WEIR_MIN(size, (socklen_t)sizeof(local.un));
 	listener->is_unix = weir_address_is_unix(&local);
+	listener->is_resumable = weir_service_resumes(listener->conf.service);
 	if (!address_is_any(&local))
 		listener->local = local;
 	/* Another listener may have had the socket before, with other options. */
@@ -287,6 +336,48 @@ err:
 		       weir_strerror(status));
 	free(listener);
 	return NULL;
+}
+
+void weir_listener_set_counter(_Atomic uint64_t *shared)
+{
+	counter = shared ? shared : &own_counter;
+}
+
+static void socket_reset_close(int fd)
+{
+	const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	close(fd);
+}
+
+int weir_listener_resume(struct weir_listener *listener, struct weir_resumed *resumed)
+{
+	struct weir_stream *client;
+
+	if (!listener->is_resumable) {
+		socket_reset_close(resumed->fds[0]);
+		socket_reset_close(resumed->fds[1]);
+		return -EOPNOTSUPP;
+	}
+	client = weir_socket_stream_new(resumed->fds[0], listener->is_unix);
+	resumed->stream = weir_socket_stream_new(resumed->fds[1], false);
+	if (client && resumed->stream) {
+		weir_stream_watch(client)->duplicated = true;
+		weir_stream_watch(resumed->stream)->duplicated = true;
+		client->peer = *weir_stream_peer(client);
+		/* It closes CLIENT when it fails. */
+		if (listener_spawn(listener, client, resumed) == 0)
+			return 0;
+		client = NULL;
+	}
+	if (client)
+		weir_stream_abort(client);
+	weir_stream_close(client);
+	if (resumed->stream)
+		weir_stream_abort(resumed->stream);
+	weir_stream_close(resumed->stream);
+	return -ENOMEM;
 }
 
 /* The watch goes at once, so that another listener may have the socket in the same loop. */

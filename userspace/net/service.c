@@ -14,6 +14,13 @@ void weir_service_drain(struct weir_service *svc)
 	}
 }
 
+bool weir_service_resumes(const struct weir_service *svc)
+{
+	while (svc && svc->ops->resumes)
+		svc = svc->inner;
+	return !svc;
+}
+
 void weir_service_free(struct weir_service *svc)
 {
 	while (svc) {

@@ -127,8 +127,10 @@ static void lane_begin_end(struct lane *lane)
 {
 	struct weir_bridge *bridge = lane->carry->bridge;
 
-	if (lane_other(lane)->state != LANE_ENDING && lane_other(lane)->state != LANE_DONE)
+	if (lane_other(lane)->state != LANE_ENDING && lane_other(lane)->state != LANE_DONE) {
 		bridge->first_ended = lane->way;
+		__atomic_fetch_or(&lane->slot->marks, WEIR_MARK_FIRST, __ATOMIC_RELEASE);
+	}
 	lane_set_state(lane, LANE_ENDING);
 }
 
@@ -382,7 +384,7 @@ static int carry_check_errors(struct carry *carry, int *broken)
 	return 0;
 }
 
-/* Timers and operators. 0, or the flow has ended. */
+/* Timers and operators. 0, or the flow has ended here. */
 static int carry_check_limits(struct carry *carry, int waited)
 {
 	const struct weir_bridge_conf *conf = carry->bridge->conf;
@@ -402,6 +404,11 @@ static int carry_check_limits(struct carry *carry, int waited)
 		return carry_end_with(carry, WEIR_END_LIFETIME, WEIR_ELIFETIME);
 	if (conf->idle_ms && now >= bridge->active_ns + conf->idle_ms * NS_PER_MS)
 		return carry_end_with(carry, WEIR_END_IDLE, WEIR_EIDLE);
+	if (carry->worker->releasing && carry_may_move(carry)) {
+		carry_move(carry);
+		bridge->end = WEIR_END_MOVED;
+		return 1;
+	}
 	if (bridge->asked_path >= 0)
 		carry_leave_for(carry, "an operator asked for another path");
 	return 0;
@@ -549,6 +556,7 @@ static void carry_free(struct carry *carry)
 	struct weir_bridge *bridge = carry->bridge;
 
 	carry_retire(carry);
+	carry_drop(carry);
 	for (int i = 0; i < 2; i++)
 		free(carry->lane[i].chunk);
 	bridge->offload_data = NULL;
@@ -603,6 +611,32 @@ static int offload_carry(struct weir_offload *offload, struct weir_bridge *bridg
 		carry_leave_for(carry, "the kernel refused one of the sockets");
 	}
 	status = carry_run(carry, why);
+	carry_free(carry);
+	return status;
+}
+
+/* The same for a flow that is in the kernel already. */
+static int offload_resume(struct weir_offload *offload, struct weir_bridge *bridge,
+			  const char **why)
+{
+	struct carry *carry = carry_new(worker_of(offload), bridge);
+	int status;
+
+	if (!carry) {
+		weir_bridge_is_resumed(bridge, -ENOMEM);
+		bridge->end = WEIR_END_ERROR;
+		return -ENOMEM;
+	}
+	bridge->task = weir_task_current();
+	status = carry_adopt(carry);
+	weir_bridge_is_resumed(bridge, status);
+	if (status) {
+		carry_count(carry->worker, adopt_failed);
+		carry_end_with(carry, WEIR_END_ERROR, status);
+	} else {
+		carry_count(carry->worker, adopted);
+		status = carry_run(carry, why);
+	}
 	carry_free(carry);
 	return status;
 }
@@ -662,4 +696,5 @@ const struct weir_offload_ops carry_ops = {
 	.refresh = offload_refresh,
 	.can = offload_can,
 	.carry = offload_carry,
+	.resume = offload_resume,
 };

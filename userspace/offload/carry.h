@@ -26,7 +26,9 @@ struct weir_offload_worker {
 	uv_timer_t *retire_timer; /* runs while something is retired */
 	uv_poll_t *ring_poll;
 	struct ring_buffer *ring_reader;
-	int ring; /* index in weir_events */
+	struct weir_offload_keeper keeper; /* ops of NULL: nothing outlives the process */
+	bool releasing;			   /* flows go to another process as soon as they can */
+	int ring;			   /* index in weir_events */
 	int ring_fd;
 	uint32_t ring_lost; /* of the ring, when it was last looked at */
 	_Atomic uint64_t counts[sizeof(struct weir_offload_counts) / sizeof(uint64_t)];
@@ -110,6 +112,8 @@ struct carry {
 	struct lane lane[2];
 	bool mapped[2];	     /* socket I is in the map */
 	bool data_armed[2];  /* its watch reports data too */
+	bool held;	     /* the keeper has its descriptors */
+	bool moved;	     /* another process has the flow now */
 	const char *leaving; /* why the flow leaves the kernel; NULL: it does not */
 	unsigned naps;	     /* in a row */
 	uint64_t active_ns;  /* of what userspace moved */
@@ -149,6 +153,21 @@ void lane_set_state(struct lane *lane, enum lane_state state);
 /* handover.c: puts both sockets into the map. 0; -errno with nothing changed; 1 when only one
  * went in, so that the flow must leave again. */
 int carry_hand_over(struct carry *carry);
+
+/* Lets the kernel carry both directions. */
+void carry_open(struct carry *carry);
+int lane_cookie(struct lane *lane);
+
+/* adopt.c: takes over a flow that another process handed over. Parks. 0, or -errno: the flow must
+ * be reset. */
+int carry_adopt(struct carry *carry);
+
+/* keep.c: who has the descriptors beside us. */
+void carry_hold(struct carry *carry);
+void carry_drop(struct carry *carry);
+/* Whether the flow may go to another process now. */
+bool carry_may_move(const struct carry *carry);
+void carry_move(struct carry *carry);
 
 /* pump.c. Carries what the kernel passed to userspace, as far as it goes now. 0 when all of it
  * is in the destination's socket and no more is there; -EAGAIN with lane->need set; -errno when

@@ -37,5 +37,6 @@ int lane_end(struct lane *lane, int *broken)
 		return status;
 	}
 	way->done = true;
+	__atomic_fetch_or(&lane->slot->marks, WEIR_MARK_DONE, __ATOMIC_RELEASE);
 	return 0;
 }

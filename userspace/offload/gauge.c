@@ -19,6 +19,9 @@
 #define STATE_ESTABLISHED 1 /* enum of the kernel's net/tcp_states.h, part of TCP_INFO's ABI */
 #define STATE_FIN_WAIT1	  4
 #define STATE_FIN_WAIT2	  5
+#define STATE_TIME_WAIT	  6
+#define STATE_LAST_ACK	  9
+#define STATE_CLOSING	  11
 
 static int gauge_info(int fd, struct tcp_info *info)
 {
@@ -113,6 +116,27 @@ int gauge_received(int fd, uint64_t *bytes, bool *fin)
 	*fin = info_has_fin(&info);
 	*bytes = info.tcpi_bytes_received - (*fin ? 1 : 0);
 	return 0;
+}
+
+int gauge_state(int fd)
+{
+	struct tcp_info info;
+
+	return gauge_info(fd, &info) ? 0 : info.tcpi_state;
+}
+
+bool gauge_has_sent_fin(int fd)
+{
+	switch (gauge_state(fd)) {
+	case STATE_FIN_WAIT1:
+	case STATE_FIN_WAIT2:
+	case STATE_TIME_WAIT:
+	case STATE_LAST_ACK:
+	case STATE_CLOSING:
+		return true;
+	default:
+		return false;
+	}
 }
 
 int gauge_error(int fd)

@@ -27,6 +27,11 @@ int gauge_consumed(int fd, uint64_t *bytes);
 /* Bytes received on FD ever; *FIN whether the end came: it is not counted. 0 or -errno. */
 int gauge_received(int fd, uint64_t *bytes, bool *fin);
 
+/* Of TCP, as in TCP_INFO; 0 when it cannot be asked. */
+int gauge_state(int fd);
+/* Whether the end of what was written to FD is on its way. */
+bool gauge_has_sent_fin(int fd);
+
 /* SO_ERROR, which is cleared by that: 0 or -errno. */
 int gauge_error(int fd);
 

@@ -20,7 +20,7 @@
 #include "offload/carry.h"
 #include "offload/gauge.h"
 
-static int lane_cookie(struct lane *lane)
+int lane_cookie(struct lane *lane)
 {
 	socklen_t size = sizeof(lane->cookie);
 
@@ -39,9 +39,11 @@ static int lane_fill_slot(struct lane *lane)
 	if (status)
 		return status;
 	slot->before = consumed;
+	slot->tx_before = written;
 	slot->user_tx = written;
+	slot->marks = 0;
 	slot->limit = worker->kernel->inflight_bytes;
-	slot->ring = (uint32_t)worker->ring;
+	slot->ring = (uint16_t)worker->ring;
 	slot->want = WEIR_WANT_PASS;
 	slot->seen_ns = lane->carry->bridge->active_ns;
 	slot->cookie = lane->cookie;
@@ -83,7 +85,7 @@ static int lane_insert(struct lane *lane)
 	return 0;
 }
 
-static void lanes_open(struct carry *carry)
+void carry_open(struct carry *carry)
 {
 	for (int i = 0; i < 2; i++)
 		__atomic_store_n(&carry->lane[i].slot->want, WEIR_WANT_REDIRECT, __ATOMIC_SEQ_CST);
@@ -127,8 +129,10 @@ int carry_hand_over(struct carry *carry)
 		return status;
 	status = lane_insert(&carry->lane[1]) ? 1 : 0;
 	if (!status)
-		lanes_open(carry);
+		carry_open(carry);
 	for (int i = 0; i < 2; i++)
 		lane_kick(&carry->lane[i]);
+	if (!status)
+		carry_hold(carry);
 	return status;
 }

@@ -10,8 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
 #include <weir/error.h>
 
+#include "verdict.skel.h"
 #include "offload/kernel.h"
 
 const char *weir_probe_status_name(enum weir_probe_status status)
@@ -71,7 +75,7 @@ static void kernel_start(struct weir_kernel *kernel, const struct weir_kernel_co
 		kernel->usable = true;
 		return;
 	}
-	if (kernel->verdict)
+	if (kernel->verdict && !kernel_is_shared(kernel))
 		pin_remove(kernel);
 	kernel_unload(kernel);
 	kernel->pin[0] = '\0';
@@ -91,11 +95,33 @@ struct weir_kernel *weir_kernel_open(const struct weir_kernel_conf *conf, struct
 	return kernel;
 }
 
+uint32_t weir_kernel_other_abi(const struct weir_kernel *kernel)
+{
+	return kernel->other_abi;
+}
+
+size_t weir_kernel_maps(const struct weir_kernel *kernel, int fds[WEIR_KERNEL_MAPS],
+			uint32_t ids[WEIR_KERNEL_MAPS])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; kernel->usable && pin_names[i]; i++) {
+		struct bpf_map_info info = { 0 };
+		uint32_t size = sizeof(info);
+
+		fds[n] = bpf_object__find_map_fd_by_name(kernel->verdict->obj, pin_names[i]);
+		if (fds[n] < 0 || bpf_obj_get_info_by_fd(fds[n], &info, &size))
+			return 0;
+		ids[n++] = info.id;
+	}
+	return n;
+}
+
 void weir_kernel_close(struct weir_kernel *kernel, bool keep)
 {
 	if (!kernel)
 		return;
-	if (kernel->usable && !keep)
+	if (kernel->usable && !keep && !kernel_is_shared(kernel))
 		pin_remove(kernel);
 	kernel_unload(kernel);
 	free(kernel);

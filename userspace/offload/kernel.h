@@ -38,10 +38,11 @@ struct weir_kernel {
 	_Atomic uint32_t cursor; /* where the next free slot is looked for */
 	_Atomic uint32_t taken;	 /* slots in use by this process */
 	bool usable;
-	bool fresh;    /* the maps were made by this process */
-	bool no_ipv6;  /* IPv6 sockets stay with userspace */
-	char pin[256]; /* "" when not pinned */
-	char why[192]; /* why not usable */
+	bool fresh;	    /* the maps were made by this process */
+	uint32_t other_abi; /* of maps that could not be taken over; 0: there were none */
+	bool no_ipv6;	    /* IPv6 sockets stay with userspace */
+	char pin[256];	    /* "" when not pinned */
+	char why[192];	    /* why not usable */
 	struct weir_probe_result results[KERNEL_RESULTS];
 	size_t n_results;
 };
@@ -50,9 +51,11 @@ struct weir_kernel {
 int kernel_load(struct weir_kernel *kernel, const struct weir_kernel_conf *conf);
 void kernel_unload(struct weir_kernel *kernel);
 
-/* pin.c. Before load: takes over pinned maps that fit, throws away those that do not. After
- * load: pins what is new. */
-int pin_reuse(struct weir_kernel *kernel, const char *folder);
+/* pin.c. Before load: takes over maps that fit, from whoever held them and has the descriptors
+ * (0, -ENOENT, -ESTALE when they are of another ABI), or pinned ones; of the latter it throws away
+ * those that do not fit, unless STRICT. After load: pins what is new. */
+int pin_reuse_held(struct weir_kernel *kernel, const int *maps);
+int pin_reuse(struct weir_kernel *kernel, const char *folder, bool strict);
 int pin_save(struct weir_kernel *kernel);
 void pin_remove(const struct weir_kernel *kernel);
 extern const char *const pin_names[]; /* of all maps; NULL after the last */
@@ -62,8 +65,13 @@ char *pin_path(char *path, const char *folder, const char *map);
 /* slots.c. An index, or -ENOSPC. */
 int slot_take(struct weir_kernel *kernel);
 void slot_put(struct weir_kernel *kernel, uint32_t index);
+/* Takes the slot of a flow over from another process; leaves one to another process. */
+void slot_adopt(struct weir_kernel *kernel, uint32_t index);
+void slot_leave(struct weir_kernel *kernel);
 /* Gives back what processes that are gone have left. */
 void slots_sweep(struct weir_kernel *kernel);
+/* Whether another process uses the maps, too. */
+bool kernel_is_shared(const struct weir_kernel *kernel);
 /* A ring for the events of one worker: its index, or -errno. */
 int ring_take(struct weir_kernel *kernel, int *fd);
 void ring_put(struct weir_kernel *kernel, int index);

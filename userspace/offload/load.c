@@ -109,12 +109,29 @@ static const char *load_explain(int status)
 		return "needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
 	case -EINVAL:
 		return "a helper or map type is missing in this kernel, or CAP_PERFMON";
+	case -ESTALE:
+		return "the maps in use are of another ABI";
 	case -ENOENT:
 	case -ESRCH:
 		return "this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
 	default:
 		return weir_strerror(status);
 	}
+}
+
+/* 0, or -ESTALE when the maps are somebody's and do not fit. */
+static int load_reuse(struct weir_kernel *kernel, const struct weir_kernel_conf *conf)
+{
+	int status = conf->maps ? pin_reuse_held(kernel, conf->maps) : -ENOENT;
+
+	if (status == -ESTALE && conf->strict)
+		return status;
+	if (status)
+		kernel->n_slots = 0;
+	if (!conf->pin || !conf->pin[0])
+		return 0;
+	status = pin_reuse(kernel, conf->pin, conf->strict);
+	return status == -ESTALE && conf->strict ? status : 0;
 }
 
 static int load_verdict(struct weir_kernel *kernel, const struct weir_kernel_conf *conf)
@@ -124,8 +141,9 @@ static int load_verdict(struct weir_kernel *kernel, const struct weir_kernel_con
 	kernel->verdict = verdict_bpf__open();
 	if (!kernel->verdict)
 		return -errno;
-	if (conf->pin && conf->pin[0])
-		pin_reuse(kernel, conf->pin);
+	status = load_reuse(kernel, conf);
+	if (status)
+		return status;
 	status = load_size(kernel, conf);
 	if (!status)
 		status = verdict_bpf__load(kernel->verdict);

@@ -23,6 +23,8 @@
 #include "verdict.skel.h"
 #include "offload/kernel.h"
 
+_Static_assert(WEIR_KERNEL_MAPS == 7, "as many as there are names");
+
 const char *const pin_names[] = { "weir_meta",	"weir_flows", "weir_slots",  "weir_stats",
 				  "weir_socks", "weir_rings", "weir_events", NULL };
 
@@ -63,29 +65,41 @@ static int pin_folder(const char *folder)
 	return -EMEDIUMTYPE;
 }
 
-/* 0 when the pinned maps are ours to use; -ENOENT when there are none. */
-static int pin_check(struct weir_kernel *kernel, const char *folder)
+/* 0 when the maps with this meta map are ours to use; -ESTALE when they are of another ABI. */
+static int meta_check(struct weir_kernel *kernel, int fd)
 {
 	struct weir_meta meta;
-	char path[320];
 	uint32_t zero = 0;
+
+	if (bpf_map_lookup_elem(fd, &zero, &meta))
+		return -errno;
+	if (meta.abi != WEIR_ABI || meta.slot_bytes != sizeof(struct weir_slot) ||
+	    meta.flow_bytes != sizeof(struct weir_flow)) {
+		kernel->other_abi = meta.abi;
+		return -ESTALE;
+	}
+	kernel->n_slots = 2 * meta.flows_max;
+	return 0;
+}
+
+/* The same for what is pinned; -ENOENT when nothing is. */
+static int pin_check(struct weir_kernel *kernel, const char *folder)
+{
+	char path[320];
 	int fd = bpf_obj_get(pin_path(path, folder, "weir_meta"));
 	int status;
 
 	if (fd < 0)
 		return -errno;
-	status = bpf_map_lookup_elem(fd, &zero, &meta) ? -errno : 0;
+	status = meta_check(kernel, fd);
 	close(fd);
-	if (status)
-		return status;
-	if (meta.abi != WEIR_ABI || meta.slot_bytes != sizeof(struct weir_slot) ||
-	    meta.flow_bytes != sizeof(struct weir_flow)) {
-		kernel_result(kernel, "pin", WEIR_PROBE_INFO, NULL,
-			      "maps of ABI %u are thrown away, this is ABI %u", meta.abi, WEIR_ABI);
-		return -ESTALE;
-	}
-	kernel->n_slots = 2 * meta.flows_max;
-	return 0;
+	return status;
+}
+
+static int map_reuse(struct weir_kernel *kernel, size_t i, int fd)
+{
+	return bpf_map__reuse_fd(bpf_object__find_map_by_name(kernel->verdict->obj, pin_names[i]),
+				 fd);
 }
 
 static int pin_reuse_maps(struct weir_kernel *kernel, const char *folder)
@@ -93,19 +107,31 @@ static int pin_reuse_maps(struct weir_kernel *kernel, const char *folder)
 	char path[320];
 
 	for (size_t i = 0; pin_names[i]; i++) {
-		struct bpf_map *map =
-			bpf_object__find_map_by_name(kernel->verdict->obj, pin_names[i]);
 		int fd = bpf_obj_get(pin_path(path, folder, pin_names[i]));
 		int status;
 
 		if (fd < 0)
 			return -errno;
-		status = bpf_map__reuse_fd(map, fd);
+		status = map_reuse(kernel, i, fd);
 		close(fd);
 		if (status)
 			return status;
 	}
 	return 0;
+}
+
+int pin_reuse_held(struct weir_kernel *kernel, const int *maps)
+{
+	int status = 0;
+
+	for (size_t i = 0; pin_names[i]; i++) {
+		if (maps[i] < 0)
+			return -ENOENT;
+	}
+	status = meta_check(kernel, maps[0]);
+	for (size_t i = 0; pin_names[i] && !status; i++)
+		status = map_reuse(kernel, i, maps[i]);
+	return status;
 }
 
 /* The lock keeps two starting daemons apart; it goes with the descriptor. */
@@ -118,7 +144,7 @@ static int pin_lock(const char *folder)
 	return fd;
 }
 
-int pin_reuse(struct weir_kernel *kernel, const char *folder)
+int pin_reuse(struct weir_kernel *kernel, const char *folder, bool strict)
 {
 	int status = pin_folder(folder);
 	int lock;
@@ -132,16 +158,23 @@ int pin_reuse(struct weir_kernel *kernel, const char *folder)
 		return -EMEDIUMTYPE;
 	}
 	snprintf(kernel->pin, sizeof(kernel->pin), "%s", folder);
+	/* What was held is what was pinned: the same maps, or newer ones. */
+	if (kernel->n_slots)
+		return 0;
 	lock = pin_lock(folder);
 	status = pin_check(kernel, folder);
 	if (!status)
 		status = pin_reuse_maps(kernel, folder);
-	if (status) {
+	if (status && !(status == -ESTALE && strict)) {
 		pin_remove_all(folder);
 		kernel->n_slots = 0;
 	}
 	if (lock >= 0)
 		close(lock);
+	if (status == -ESTALE)
+		kernel_result(kernel, "pin", WEIR_PROBE_INFO, NULL,
+			      "maps of ABI %u %s, this is ABI %u", kernel->other_abi,
+			      strict ? "are in use" : "are thrown away", WEIR_ABI);
 	return status;
 }
 

@@ -48,7 +48,17 @@ static int pinned_check(const char *pin)
 	return status;
 }
 
-static void flow_show(uint64_t cookie, const struct weir_flow *flow,
+/* Who has it now: it may have been adopted. */
+static uint32_t flow_owner(int slots, const struct weir_flow *flow)
+{
+	struct weir_slot slot;
+
+	if (slots < 0 || bpf_map_lookup_elem(slots, &flow->slot, &slot) || !slot.owner)
+		return flow->owner;
+	return slot.owner;
+}
+
+static void flow_show(uint64_t cookie, const struct weir_flow *flow, uint32_t owner,
 		      void (*fn)(void *ctx, const struct weir_pinned_flow *flow), void *ctx)
 {
 	struct weir_pinned_flow shown = {
@@ -62,7 +72,7 @@ static void flow_show(uint64_t cookie, const struct weir_flow *flow,
 		.to = flow->to,
 		.cookie = cookie,
 		.netns_cookie = flow->netns_cookie,
-		.owner = flow->owner,
+		.owner = owner,
 		.before_bytes = flow->before_bytes,
 		.redirected_bytes = flow->redirected_bytes,
 		.redirected_segments = flow->redirected_segments,
@@ -82,18 +92,21 @@ int weir_pinned_each_flow(const char *pin,
 {
 	struct weir_flow flow;
 	uint64_t key;
-	int fd, status = pinned_check(pin);
+	int fd, slots, status = pinned_check(pin);
 
 	if (status)
 		return status;
 	fd = pinned_open(pin, "weir_flows");
 	if (fd < 0)
 		return fd;
+	slots = pinned_open(pin, "weir_slots");
 	for (status = bpf_map_get_next_key(fd, NULL, &key); !status;
 	     status = bpf_map_get_next_key(fd, &key, &key)) {
 		if (!bpf_map_lookup_elem(fd, &key, &flow))
-			flow_show(key, &flow, fn, ctx);
+			flow_show(key, &flow, flow_owner(slots, &flow), fn, ctx);
 	}
+	if (slots >= 0)
+		close(slots);
 	close(fd);
 	return 0;
 }

@@ -57,11 +57,23 @@ int slot_take(struct weir_kernel *kernel)
 	return -ENOSPC;
 }
 
+void slot_adopt(struct weir_kernel *kernel, uint32_t index)
+{
+	__atomic_store_n(&kernel->slots[index].owner, kernel->pid, __ATOMIC_RELEASE);
+	atomic_fetch_add_explicit(&kernel->taken, 1, memory_order_relaxed);
+}
+
+void slot_leave(struct weir_kernel *kernel)
+{
+	atomic_fetch_sub_explicit(&kernel->taken, 1, memory_order_relaxed);
+}
+
 static void slot_clear(struct weir_slot *slot)
 {
 	memset(slot, 0, offsetof(struct weir_slot, owner));
 	slot->other = 0;
 	slot->before = 0;
+	slot->tx_before = 0;
 	owner_clear(&slot->owner);
 }
 
@@ -74,6 +86,16 @@ void slot_put(struct weir_kernel *kernel, uint32_t index)
 /* ------------------------------------------------------------------------------------------
  * What others have left
  */
+
+/* A record is made before its socket is in the map and goes after it: while its process lives it
+ * is that one's business. */
+static bool record_is_owned(const struct weir_kernel *kernel, const struct weir_flow *flow)
+{
+	uint32_t owner = flow->slot < kernel->n_slots ? owner_get(&kernel->slots[flow->slot].owner)
+						      : 0;
+
+	return owner && !owner_is_gone(kernel, owner);
+}
 
 /* Removes records whose socket is no longer in the map; marks the slots of the rest in KEPT. */
 static void records_sweep(struct weir_kernel *kernel, unsigned char *kept)
@@ -88,7 +110,8 @@ static void records_sweep(struct weir_kernel *kernel, unsigned char *kept)
 		more = bpf_map_get_next_key(kernel->flows, &key, &next) == 0;
 		if (bpf_map_lookup_elem(kernel->flows, &key, &flow))
 			continue;
-		if (bpf_map_lookup_elem(kernel->socks, &key, &cookie) && errno == ENOENT)
+		if (!record_is_owned(kernel, &flow) &&
+		    bpf_map_lookup_elem(kernel->socks, &key, &cookie) && errno == ENOENT)
 			bpf_map_delete_elem(kernel->flows, &key);
 		else if (flow.slot < kernel->n_slots)
 			kept[flow.slot] = 1;
@@ -122,6 +145,18 @@ void slots_sweep(struct weir_kernel *kernel)
 /* ------------------------------------------------------------------------------------------
  * Rings
  */
+
+bool kernel_is_shared(const struct weir_kernel *kernel)
+{
+	for (uint32_t i = 0; kernel->rings && i < WEIR_RINGS; i++) {
+		uint32_t owner = owner_get(&kernel->rings[i].owner);
+
+		if (owner && !owner_is_gone(kernel, owner))
+			return true;
+	}
+	/* Without having looked: not when they were there before. */
+	return !kernel->rings && !kernel->fresh;
+}
 
 int ring_take(struct weir_kernel *kernel, int *fd)
 {

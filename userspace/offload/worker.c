@@ -235,6 +235,20 @@ void weir_offload_free(struct weir_offload *offload)
 	free(worker);
 }
 
+void weir_offload_set_keeper(struct weir_offload *offload, const struct weir_offload_keeper *keeper)
+{
+	weir_container_of(offload, struct weir_offload_worker, offload)->keeper = *keeper;
+}
+
+void weir_offload_release(struct weir_offload *offload)
+{
+	struct weir_offload_worker *worker =
+		weir_container_of(offload, struct weir_offload_worker, offload);
+
+	worker->releasing = true;
+	worker_wake_all(worker);
+}
+
 void weir_offload_read_counts(const struct weir_offload *offload,
 			      struct weir_offload_counts *counts)
 {

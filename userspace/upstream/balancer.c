@@ -269,6 +269,22 @@ int weir_balancer_pick(struct weir_balancer *balancer, struct weir_search *searc
 	return status;
 }
 
+int weir_balancer_resume(struct weir_balancer *balancer, const struct weir_address *address,
+			 struct weir_place *place)
+{
+	struct weir_seat *seat;
+
+	if (!balancer->measured)
+		balancer_measure(balancer);
+	if (weir_view_refresh(&balancer->view, weir_loop_now(weir_loop_current())))
+		return -ENOENT;
+	seat = weir_view_seat_at(&balancer->view, address);
+	if (!seat || !weir_endpoint_take(seat->endpoint, 0))
+		return -ENOENT;
+	place_take(place, seat);
+	return 0;
+}
+
 /* ------------------------------------------------------------------------------------------
  * Lifetime
  */

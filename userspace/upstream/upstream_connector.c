@@ -39,15 +39,23 @@ static void count_retry(struct upstream_connector *up)
 	weir_counter_add(up->retries, 1);
 }
 
+/* It holds the place until it is closed. */
+static void place_hand_on(struct weir_place *place, struct weir_conn *conn,
+			  struct weir_stream *stream)
+{
+	assert(!stream->on_close);
+	stream->on_close = weir_seat_give;
+	stream->on_close_ctx = place->seat;
+	if (conn)
+		conn->result.endpoint_name = place->name;
+}
+
 static void connect_succeeded(struct weir_place *place, struct weir_conn *conn,
 			      struct weir_stream *stream, uint64_t ns)
 {
 	weir_place_connected(place, ns);
 	weir_place_report(place, WEIR_OUTCOME_SUCCESS, 0);
-	/* It holds the place until it is closed. */
-	assert(!stream->on_close);
-	stream->on_close = weir_seat_give;
-	stream->on_close_ctx = place->seat;
+	place_hand_on(place, conn, stream);
 	if (conn) {
 		conn->result.endpoint = place->target->address;
 		conn->result.connect_ns = ns;
@@ -115,6 +123,18 @@ static int upstream_connect(struct weir_connector *connector, struct weir_conn *
 	return status;
 }
 
+static void upstream_resume(struct weir_connector *connector, struct weir_conn *conn,
+			    struct weir_stream *stream)
+{
+	struct upstream_connector *up =
+		weir_container_of(connector, struct upstream_connector, connector);
+	struct weir_place place;
+
+	conn->result.upstream = weir_upstream_name(up->upstream);
+	if (!weir_balancer_resume(up->balancer, weir_stream_peer(stream), &place))
+		place_hand_on(&place, conn, stream);
+}
+
 /* ------------------------------------------------------------------------------------------
  * Lifetime
  */
@@ -132,6 +152,7 @@ static void upstream_connector_free(struct weir_connector *connector)
 static const struct weir_connector_ops upstream_connector_ops = {
 	.name = "upstream",
 	.connect = upstream_connect,
+	.resume = upstream_resume,
 	.free = upstream_connector_free,
 };
 

@@ -71,6 +71,14 @@ struct weir_seat *weir_view_seat(struct weir_view *view, const struct weir_endpo
 	return NULL;
 }
 
+struct weir_seat *weir_view_seat_at(struct weir_view *view, const struct weir_address *address)
+{
+	for (size_t i = 0; i < view->set->n; i++)
+		if (weir_address_is_equal(&view->seats[i]->endpoint->target.address, address))
+			return view->seats[i];
+	return NULL;
+}
+
 /* ------------------------------------------------------------------------------------------
  * Arrays for a set
  */

@@ -73,5 +73,7 @@ enum weir_pick weir_view_prefer(struct weir_view *view, uint64_t identity, struc
 	WEIR_MUST_CHECK;
 /* The seat of an endpoint whose place is held already; NULL when it is no longer in the set. */
 struct weir_seat *weir_view_seat(struct weir_view *view, const struct weir_endpoint *endpoint);
+/* The same by address. */
+struct weir_seat *weir_view_seat_at(struct weir_view *view, const struct weir_address *address);
 
 #endif

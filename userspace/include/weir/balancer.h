@@ -83,6 +83,11 @@ void weir_search_forget(struct weir_search *search);
 int weir_balancer_pick(struct weir_balancer *balancer, struct weir_search *search,
 		       uint64_t deadline, struct weir_place *place) WEIR_MUST_CHECK;
 
+/* Takes a place at the endpoint with this ADDRESS, whether there is a free one or not, for a
+ * connection that is there already. 0, or -ENOENT when there is no such endpoint. Never parks. */
+int weir_balancer_resume(struct weir_balancer *balancer, const struct weir_address *address,
+			 struct weir_place *place) WEIR_MUST_CHECK;
+
 /* A connection to the endpoint was made, in NS. */
 void weir_place_connected(const struct weir_place *place, uint64_t ns);
 /* STATUS says more of a failure: what weir_connect() returned. A failure that is this host's own (no

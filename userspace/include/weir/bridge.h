@@ -17,7 +17,9 @@
 #include <weir/stream.h>
 
 struct weir_bridge;
+struct weir_conn;
 struct weir_counter;
+struct weir_resumed;
 struct weir_offload;
 
 enum weir_end {
@@ -32,6 +34,7 @@ enum weir_end {
 	WEIR_END_ADMIN,		 /* an operator ended it */
 	WEIR_END_REMOVED,	 /* its endpoint was taken away by a reload or a drain */
 	WEIR_END_ERROR,		 /* something else; see status */
+	WEIR_END_MOVED,		 /* no end: it goes on in another process */
 	WEIR_END_COUNT,
 };
 
@@ -63,6 +66,9 @@ struct weir_offload_ops {
 	 * flow broke (bridge->end is set), or, with bridge->end still WEIR_END_NONE, when the
 	 * takeover was refused and nothing has changed. */
 	int (*carry)(struct weir_offload *offload, struct weir_bridge *bridge, const char **why);
+	/* The same for a flow that another process has handed to the kernel, from where it stands;
+	 * the counts of before are added. Never refused: it breaks when it cannot be taken over. */
+	int (*resume)(struct weir_offload *offload, struct weir_bridge *bridge, const char **why);
 	/* Brings the bridge's counts up to date while carry() is parked: for operators. */
 	void (*refresh)(struct weir_offload *offload, struct weir_bridge *bridge);
 };
@@ -109,6 +115,11 @@ struct weir_bridge {
 	const char *upstream;
 	const char *endpoint; /* its configured name */
 	uint32_t rule;
+	/* The connection that it carries, when another process could go on with that; NULL: none
+	 * could. */
+	const struct weir_conn *conn;
+	struct weir_resumed *resumed; /* the kernel carries it already, since started_ns; until it
+				       * is known whether it goes on here. NULL: it does not */
 	/* Counts what copy and splice deliver, as it goes, by enum weir_way; borrowed, may be
 	 * NULL. Cells of this worker. */
 	struct weir_counter *moved[2];
@@ -136,6 +147,9 @@ struct weir_bridge {
 
 void weir_bridge_init(struct weir_bridge *bridge, const struct weir_bridge_conf *conf,
 		      struct weir_stream *client, struct weir_stream *upstream);
+
+/* For the offload room: whether a resumed flow goes on here (0) or must be reset. */
+void weir_bridge_is_resumed(struct weir_bridge *bridge, int status);
 
 /* Carries until both directions are done or the bridge ends otherwise. Bytes that were read
  * from the client before (a ClientHello that was looked at) go first: write them to the

@@ -13,6 +13,28 @@
 #include <weir/scope.h>
 #include <weir/stream.h>
 
+/*
+ * A connection that another process has accepted and connected to an upstream, and that the kernel
+ * carries: see weir_listener_resume(). It goes through the stack like any other, but that nobody
+ * refuses it and that whoever would connect takes this upstream.
+ */
+struct weir_resumed {
+	int fds[2]; /* the client's socket and the upstream's; taken over */
+	uint64_t id;
+	struct weir_address peer;  /* as the members of weir_conn; size 0: ask the socket */
+	struct weir_address local; /* likewise */
+	uint64_t accepted_ns;
+	uint64_t started_ns; /* of the bridge */
+	uint64_t connect_ns;
+	unsigned attempts;
+	uint32_t rule;
+	/* Called once, by whoever knows first: 0 when the connection goes on here; a negative
+	 * status when it was reset. On the listener's loop. Must not park. */
+	void (*done)(struct weir_resumed *resumed, int status);
+
+	struct weir_stream *stream; /* private: the upstream's, until somebody takes it */
+};
+
 struct weir_conn {
 	uint64_t id;		    /* unique in this process; never 0 */
 	const char *listener;	    /* its name; borrowed */
@@ -23,6 +45,8 @@ struct weir_conn {
 	struct weir_arena arena;
 	struct weir_extensions extensions;
 	uint64_t started_ns;
+	bool is_resumable;	      /* all of its stack can resume: see weir_service_ops */
+	struct weir_resumed *resumed; /* until somebody takes it; NULL: accepted here, as most */
 
 	/* What happened, for the access log and metrics; filled as it becomes known. */
 	struct {
@@ -43,6 +67,10 @@ struct weir_conn {
 
 /* Where the client connected to; asks the kernel when that is not known yet. */
 const struct weir_address *weir_conn_local(struct weir_conn *conn);
+
+/* Takes over the stream to the upstream of a resumed connection; NULL: there is none, connect.
+ * Whoever takes it gives conn->resumed to the bridge, which calls done(). */
+struct weir_stream *weir_conn_take_upstream(struct weir_conn *conn);
 
 /* Resets the client's connection: for refusals. */
 void weir_conn_abort(struct weir_conn *conn);

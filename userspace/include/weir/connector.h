@@ -22,6 +22,10 @@ struct weir_connector_ops {
 	 * check). 0 with *OUT owned by the caller; -ECONNREFUSED, -ETIMEDOUT, WEIR_ERESOLVE... */
 	int (*connect)(struct weir_connector *connector, struct weir_conn *conn,
 		       const struct weir_target *to, struct weir_stream **out);
+	/* Counts UPSTREAM, which another process has connected, as a connection of its own; its
+	 * peer's address says to which endpoint. NULL: there is nothing to count. Never parks. */
+	void (*resume)(struct weir_connector *connector, struct weir_conn *conn,
+		       struct weir_stream *upstream);
 	void (*free)(struct weir_connector *connector);
 };
 
@@ -34,6 +38,16 @@ static inline int weir_connect(struct weir_connector *connector, struct weir_con
 			       const struct weir_target *to, struct weir_stream **out)
 {
 	return connector->ops->connect(connector, conn, to, out);
+}
+
+/* Tells all connectors of the stack. */
+static inline void weir_connector_resume(struct weir_connector *connector, struct weir_conn *conn,
+					 struct weir_stream *upstream)
+{
+	for (; connector; connector = connector->inner) {
+		if (connector->ops->resume)
+			connector->ops->resume(connector, conn, upstream);
+	}
 }
 
 /* Frees the stack of connectors. Accepts NULL. */

@@ -15,6 +15,7 @@
 #include <weir/service.h>
 
 struct weir_listener;
+struct weir_resumed;
 
 /* Opens a listening socket, non-blocking. BACKLOG 0: 4096. REUSE_PORT for more workers than
  * one. A stale Unix socket (nobody accepts on it) is replaced; one in use is -EADDRINUSE.
@@ -46,6 +47,14 @@ struct weir_listener_conf {
 struct weir_listener *weir_listener_open(struct weir_scope *scope,
 					 const struct weir_listener_conf *conf,
 					 struct weir_error *error) WEIR_MUST_CHECK;
+/* Serves a connection that another process has accepted, in a task of its own, and takes RESUMED
+ * over until done(), its descriptors in every case. 0; -EOPNOTSUPP when a service of the stack cannot
+ * resume; -ENOMEM. When it fails both sockets are reset, and done() was not called. */
+int weir_listener_resume(struct weir_listener *listener, struct weir_resumed *resumed)
+	WEIR_MUST_CHECK;
+/* Connections are numbered by counting COUNTER up, so that several processes can share one; NULL:
+ * by a counter of this process. Before the first one. */
+void weir_listener_set_counter(_Atomic uint64_t *counter);
 /* Accepts no more. What the kernel has queued stays in the socket's backlog for whoever
  * listens on it next. Returns at once. Twice is harmless. */
 void weir_listener_stop(struct weir_listener *listener);

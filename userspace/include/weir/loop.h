@@ -110,6 +110,7 @@ struct weir_watch_hook;
 struct weir_watch {
 	struct weir_loop *loop; /* NULL while not added */
 	int fd;
+	bool duplicated;	      /* someone else has the file open too */
 	unsigned ready;		      /* edges seen and not cleared */
 	unsigned wanted[2];	      /* private: what each waiter waits for */
 	struct weir_task *waiter[2];  /* private: two tasks may wait at once */
@@ -129,8 +130,8 @@ struct weir_watch_hook {
 int weir_watch_add(struct weir_watch *watch, int fd) WEIR_MUST_CHECK;
 /* Takes it out. Harmless when not added. */
 void weir_watch_del(struct weir_watch *watch);
-/* Takes it out and closes the descriptor, of which no duplicate exists: the kernel takes a
- * closed file out of the epoll by itself. */
+/* Takes it out and closes the descriptor. When no duplicate exists the kernel takes the closed
+ * file out of the epoll by itself; else say so before, in `duplicated`. */
 void weir_watch_close(struct weir_watch *watch);
 /* A watch without a descriptor, for streams that are none: events are raised by hand. */
 void weir_watch_init(struct weir_watch *watch);

@@ -33,7 +33,15 @@ struct weir_kernel_conf {
 	uint64_t inflight_bytes; /* bound of a direction; 0: 256 KiB */
 	uint32_t flows;		 /* in the kernel at a time; 0: 16384 */
 	bool disabled;		 /* only results: "switched off" */
+	/* Maps of a process before this one, WEIR_KERNEL_MAPS of them in weir_kernel_maps()'s
+	 * order, for this one to go on with; borrowed; NULL: none. */
+	const int *maps;
+	/* Another process works with the maps: when they do not fit they stay, and this kernel is
+	 * not usable. */
+	bool strict;
 };
+
+#define WEIR_KERNEL_MAPS 7
 
 enum weir_probe_status {
 	WEIR_PROBE_OK,
@@ -57,9 +65,17 @@ const char *weir_probe_status_name(enum weir_probe_status status);
  * for -ENOMEM: then NULL. ERROR may be NULL. */
 struct weir_kernel *weir_kernel_open(const struct weir_kernel_conf *conf, struct weir_error *error)
 	WEIR_MUST_CHECK;
-/* All offloads are freed. Pinned maps of a usable kernel are taken away unless KEEP: flows may
- * go on in another process. Accepts NULL. */
+/* All offloads are freed. Pinned maps of a usable kernel are taken away unless KEEP, or another
+ * process uses them too. Accepts NULL. */
 void weir_kernel_close(struct weir_kernel *kernel, bool keep);
+
+/* The maps, for whoever is to keep them beside this process: borrowed descriptors and the kernel's
+ * numbers. WEIR_KERNEL_MAPS, or 0 when it is not usable. */
+size_t weir_kernel_maps(const struct weir_kernel *kernel, int fds[WEIR_KERNEL_MAPS],
+			uint32_t ids[WEIR_KERNEL_MAPS]);
+/* The ABI version of maps that were there and could not be used, with all their flows; 0: there
+ * were none. */
+uint32_t weir_kernel_other_abi(const struct weir_kernel *kernel);
 
 /* Whether flows can be handed to the kernel; if not, *WHY (lives as long as the kernel; may be
  * NULL). */
@@ -89,6 +105,9 @@ struct weir_offload_counts {
 	uint64_t spills;       /* times a sender outran its receiver */
 	uint64_t audit_failed; /* flows reset because bytes were missing; never, if all is well */
 	uint64_t events_lost;  /* times the event ring was full */
+	uint64_t moved;	       /* flows given to another process */
+	uint64_t adopted;      /* flows taken over from another process */
+	uint64_t adopt_failed; /* of those that it left, reset because something of them was lost */
 };
 
 /* For the loop of one worker. Call on any thread while the loop does not run, or on its own.
@@ -97,6 +116,53 @@ struct weir_offload *weir_offload_new(struct weir_kernel *kernel, struct weir_lo
 /* No flow is with the kernel any more. On the loop's thread, or when the loop does not run; its
  * handles close when the loop next turns or is freed. Accepts NULL. */
 void weir_offload_free(struct weir_offload *offload);
+
+/* ------------------------------------------------------------------------------------------
+ * Flows that outlive the process
+ */
+
+/* Someone else who has duplicates of a flow's sockets, so that they stay open, and in the map, when
+ * this process dies. On the loop's thread; nothing here parks. */
+struct weir_offload_keeper_ops {
+	/* The flow is with the kernel. COOKIE: of the client's socket. */
+	void (*hold)(void *ctx, uint64_t cookie, int client, int upstream);
+	/* It no longer is; the sockets are about to be closed, or carried by userspace. */
+	void (*drop)(void *ctx, uint64_t cookie);
+	/* It goes on in another process. */
+	void (*release)(void *ctx, uint64_t cookie);
+};
+
+struct weir_offload_keeper {
+	const struct weir_offload_keeper_ops *ops;
+	void *ctx; /* borrowed */
+};
+
+/* Before the first flow. */
+void weir_offload_set_keeper(struct weir_offload *offload,
+			     const struct weir_offload_keeper *keeper);
+/* From now on, flows that are held are given to another process as soon as nothing of them is in
+ * this one's hands: their bridges end with WEIR_END_MOVED. On the loop's thread. */
+void weir_offload_release(struct weir_offload *offload);
+
+/* What the record of a flow tells to a process that adopts it. */
+struct weir_kept_flow {
+	uint64_t id;
+	char listener[72];
+	char upstream[72];
+	struct weir_address client; /* who it is, also behind another proxy */
+	struct weir_address local;  /* where it connected to; size 0: ask the socket */
+	uint64_t accepted_ns;
+	uint64_t started_ns;
+	uint64_t connect_ns;
+	unsigned attempts;
+	uint32_t rule;
+};
+
+/* Looks for the flow between two sockets, the client's first. 0; -ENOENT when KERNEL knows no such
+ * flow, or has but one of the sockets in its map. Any thread. */
+int weir_kernel_find_flow(const struct weir_kernel *kernel, const int fds[2],
+			  struct weir_kept_flow *flow) WEIR_MUST_CHECK;
+
 void weir_offload_read_counts(const struct weir_offload *offload,
 			      struct weir_offload_counts *counts);
 

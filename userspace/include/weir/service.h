@@ -29,6 +29,9 @@ enum weir_needs {
 struct weir_service_ops {
 	const char *name;
 	enum weir_needs needs;
+	/* It can be given a connection with conn->resumed set: then it refuses nothing, counts it as
+	 * its own, and takes nothing from its stream. */
+	bool resumes;
 	/* Serves until the connection is done. Parks. 0, or why it failed; the listener closes
 	 * the stream, and resets it when the status is a refusal or an error. */
 	int (*serve)(struct weir_service *svc, struct weir_conn *conn);
@@ -51,6 +54,8 @@ static inline int weir_serve(struct weir_service *svc, struct weir_conn *conn)
 
 /* Drains the stack from here inwards. On its worker, outside of tasks too. Accepts NULL. */
 void weir_service_drain(struct weir_service *svc);
+/* Whether all services from here inwards can resume. */
+bool weir_service_resumes(const struct weir_service *svc);
 
 /* Frees the stack from here inwards. No connection is in it. Accepts NULL. */
 void weir_service_free(struct weir_service *svc);
