@@ -13,7 +13,7 @@ from harness.weir import config_of
 
 pytestmark = pytest.mark.asan
 SLOWER = build.SLOWER
-KEEPER = {"keeper": True, "options": ["--restarts", "0"]}
+KEEPER = {"keeper": True, "options": ["--restarts", "0", "--backoff", "0"]}
 
 
 @pytest.fixture
@@ -220,3 +220,22 @@ admin: {{ socket: {folder}/admin.sock }}
         assert process.wait(20 * SLOWER) == 0
     finally:
         process.kill()
+
+
+@pytest.mark.parametrize("mistake", ("text", "address"))
+def test_a_restart_that_fails(weir, origin, mistake):
+    """A mistake that was made meanwhile: nothing is lost until somebody has mended it."""
+    address, taken = net.free_address(), net.listen(net.free_address())
+    config = config_of(address, origin["ipv4"])
+    daemon = weir(config, keeper=True, options=["--restarts", "0", "--backoff", "200"])
+    other = {"name": "other", "address": "%s:%d" % taken.getsockname(), "tcp": {"to": "out"}}
+    wrong = {**config, "listeners": config["listeners"] + [other]}
+    daemon.write("listeners: 5\n" if mistake == "text" else wrong)
+    pid = kill(daemon)
+    traffic = load.Load("echo", address, "-c", 4, "-n", 40)
+    daemon.wait_log("the daemon has ended with status 1; another one starts")
+    wait_for(lambda: daemon.log().count("ended with status 1") > 1, 20 * SLOWER, "more of it")
+    daemon.write(config)
+    another(daemon, pid)
+    assert traffic.result()["failed"] == 0
+    taken.close()

@@ -15,7 +15,7 @@ _weir()
 	-c | --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	esac
 	case $command:$cur in
-	run:-*) COMPREPLY=($(compgen -W "--config --no-keeper --restarts --help --usage" -- "$cur")) ;;
+	run:-*) COMPREPLY=($(compgen -W "--config --no-keeper --restarts --backoff --help --usage" -- "$cur")) ;;
 	check:-*) COMPREPLY=($(compgen -W "--config --quiet --help --usage" -- "$cur")) ;;
 	serve:-*) COMPREPLY=($(compgen -W "--list --verbose --help --usage" -- "$cur")) ;;
 	*:-*) COMPREPLY=($(compgen -W "--help --usage" -- "$cur")) ;;

@@ -12,6 +12,7 @@ complete -c weir -s '?' -l help -d Explain
 complete -c weir -n '__fish_seen_subcommand_from run check' -s c -l config -rF -d "The configuration"
 complete -c weir -n '__fish_seen_subcommand_from run' -l no-keeper -d "One process, which nothing outlives"
 complete -c weir -n '__fish_seen_subcommand_from run' -l restarts -x -d "Of a daemon that dies, in a row"
+complete -c weir -n '__fish_seen_subcommand_from run' -l backoff -x -d "Longest time to the next start, in ms"
 complete -c weir -n '__fish_seen_subcommand_from check' -s q -l quiet -d "Say nothing when all is well"
 complete -c weir -n '__fish_seen_subcommand_from check' -F
 complete -c weir -n '__fish_seen_subcommand_from serve' -a 'echo discard http fs'

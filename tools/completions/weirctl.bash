@@ -49,7 +49,7 @@ _weirctl_offer()
 _weirctl()
 {
 	local cur prev words cword
-	local commands=$'status\nlisteners\nupstreams\nflows\ntasks\nkernel\nmaps\nmetrics\nflow\nupstream\nlog\nreload\ndrain'
+	local commands=$'status\nlisteners\nupstreams\nflows\ntasks\nkernel\nmaps\nmetrics\nflow\nupstream\nlog\nreload\ndrain\nupgrade'
 	local common=$'--socket\n--json\n--no-color\n--pin\n--help\n--usage\n--version'
 	local command= i
 	local -a arguments=()

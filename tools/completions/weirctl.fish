@@ -2,7 +2,7 @@
 # Completion of weirctl for fish. Names and numbers come from the running daemon.
 
 set -g __weirctl_commands status listeners upstreams flows tasks kernel maps metrics flow upstream \
-	log reload drain
+	log reload drain upgrade
 
 # The socket that the command line says.
 function __weirctl_where

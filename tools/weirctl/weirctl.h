@@ -50,6 +50,7 @@ extern const struct command command_metrics;
 extern const struct command command_reload;
 extern const struct command command_status;
 extern const struct command command_tasks;
+extern const struct command command_upgrade;
 extern const struct command command_upstream;
 extern const struct command command_upstreams;
 

@@ -15,10 +15,12 @@
 #include <weir/log.h>
 
 #include "daemon/admin_report.h"
+#include "daemon/config_check.h"
 #include "daemon/config_value.h"
 #include "daemon/established.h"
 #include "daemon/flows.h"
 #include "daemon/generation.h"
+#include "daemon/upgrade.h"
 
 /* ---- answers ------------------------------------------------------------------------------ */
 
@@ -157,6 +159,25 @@ static void post_reload(struct weir_daemon *daemon, const struct admin_request *
 	weir_config_mistakes_fini(&mistakes);
 }
 
+static void post_upgrade(struct weir_daemon *daemon, const struct admin_request *request,
+			 struct admin_response *response)
+{
+	struct weir_config_mistakes mistakes = { 0 };
+	struct weir_error error;
+	int status;
+
+	(void)request;
+	weir_error_init(&error);
+	status = weir_daemon_upgrade(daemon, &error);
+	if (status == 0) {
+		answer_done(response);
+		return;
+	}
+	config_mistake_add(&mistakes, &error);
+	answer_json(response, status == WEIR_ECONFIG ? 502 : 409, mistakes_json(&mistakes));
+	weir_config_mistakes_fini(&mistakes);
+}
+
 static void post_drain(struct weir_daemon *daemon, const struct admin_request *request,
 		       struct admin_response *response)
 {
@@ -285,6 +306,7 @@ static const struct route {
 	{ false, "v1/kernel", get_kernel },
 	{ true, "v1/reload", post_reload },
 	{ true, "v1/drain", post_drain },
+	{ true, "v1/upgrade", post_upgrade },
 	{ true, "v1/log", post_log },
 	{ true, "v1/flows/*/close", post_flow_close },
 	{ true, "v1/flows/*/path", post_flow_path },

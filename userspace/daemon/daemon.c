@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <weir/log.h>
 #include <weir/offload.h>
@@ -21,6 +22,7 @@
 #include "daemon/established.h"
 #include "daemon/generation.h"
 #include "daemon/process.h"
+#include "daemon/upgrade.h"
 
 #define DEADLINE_MS 30000
 
@@ -170,19 +172,37 @@ static void wait_for_end(struct weir_daemon *daemon, const uint64_t *deadline)
 	}
 }
 
+/* Nobody listens any more. */
+static void stop_listening(struct weir_daemon *daemon)
+{
+	notify_stopping(daemon);
+	keeper_link_say(&daemon->keeper, WIRE_STOPPING);
+	generation_retire(daemon->current);
+	/* No generation has the number 0: all but admin's are closed. */
+	socket_set_keep(&daemon->sockets, 0);
+}
+
+/* Another daemon listens on the same sockets, and takes the flows that the kernel carries. */
+static void hand_over(struct weir_daemon *daemon)
+{
+	weir_log(WEIR_LOG_INFO, "upgrade", "the successor serves");
+	generation_retire(daemon->current);
+	socket_set_leave(&daemon->sockets);
+	workers_release(daemon);
+}
+
 static void drain(struct weir_daemon *daemon)
 {
 	const uint64_t never = WEIR_NEVER;
 
 	(void)!weir_semaphore_get(&daemon->reloading, WEIR_NEVER);
 	daemon->state = DAEMON_DRAINING;
-	notify_stopping(daemon);
-	keeper_link_say(&daemon->keeper, WIRE_STOPPING);
 	weir_log(WEIR_LOG_INFO, "daemon", "draining",
 		 WEIR_LOG_UINT("deadline_ms", (daemon->drain_deadline - weir_now()) / 1000000));
-	generation_retire(daemon->current);
-	/* No generation has the number 0: all but admin's are closed. */
-	socket_set_keep(&daemon->sockets, 0);
+	if (daemon->succeeded)
+		hand_over(daemon);
+	else
+		stop_listening(daemon);
 	wait_for_end(daemon, &daemon->drain_deadline);
 	if (!weir_list_is_empty(&daemon->generations)) {
 		weir_log(WEIR_LOG_WARN, "daemon", "the deadline is over: connections are ended");
@@ -207,6 +227,8 @@ static int start_helpers(struct weir_daemon *daemon, struct weir_scope *helpers,
 
 	status = signals_start(daemon, helpers);
 	if (status == 0)
+		status = upgrade_start(daemon);
+	if (status == 0)
 		status = notify_watchdog_start(daemon, helpers);
 	if (status < 0)
 		return weir_error_set(error, status, "cannot start: %s", weir_strerror(status));
@@ -216,6 +238,7 @@ static int start_helpers(struct weir_daemon *daemon, struct weir_scope *helpers,
 static void serve(struct weir_daemon *daemon, struct weir_scope *helpers)
 {
 	daemon->state = DAEMON_RUNNING;
+	daemon->has_served = true;
 	weir_log(WEIR_LOG_INFO, "daemon", "running", WEIR_LOG_STR("version", WEIR_VERSION),
 		 WEIR_LOG_UINT("workers", daemon->n_workers),
 		 WEIR_LOG_UINT("listeners", daemon->current->config->listeners_count));
@@ -228,6 +251,17 @@ static void serve(struct weir_daemon *daemon, struct weir_scope *helpers)
 		(void)!weir_event_wait(&daemon->changed, "signals", WEIR_NEVER);
 	}
 	drain(daemon);
+}
+
+/* What another daemon uses, or a next one will, stays. */
+static void close_sockets(struct weir_daemon *daemon)
+{
+	if (daemon->succeeded)
+		socket_set_leave(&daemon->sockets);
+	else if (!daemon->has_served)
+		socket_set_abandon(&daemon->sockets);
+	else
+		socket_set_close(&daemon->sockets);
 }
 
 static int control_main(void *arg)
@@ -253,10 +287,29 @@ static int control_main(void *arg)
 	signals_stop(daemon);
 	weir_scope_join(&helpers);
 	weir_scope_fini(&helpers);
+	if (!daemon->has_served)
+		admin_leave(daemon);
 	admin_stop(daemon);
-	socket_set_close(&daemon->sockets);
+	upgrade_stop(daemon);
+	close_sockets(daemon);
 	workers_stop(daemon);
 	return 0;
+}
+
+/* One listener or map that the keeper holds. */
+static void on_shared(void *ctx, const struct wire_entry *entry, int fd)
+{
+	struct weir_daemon *daemon = ctx;
+
+	if (entry->what == WIRE_LISTENER) {
+		socket_set_adopt_held(&daemon->sockets, entry, fd);
+	} else if (entry->what == WIRE_MAP && entry->tag < WEIR_KERNEL_MAPS &&
+		   daemon->held_maps.fds[entry->tag] < 0) {
+		daemon->held_maps.fds[entry->tag] = fd;
+		daemon->held_maps.keys[entry->tag] = entry->key;
+	} else {
+		close(fd);
+	}
 }
 
 static void say_died(const struct weir_daemon *daemon)
@@ -264,6 +317,25 @@ static void say_died(const struct weir_daemon *daemon)
 	if (daemon->keeper.died[0] != '\0')
 		weir_log(WEIR_LOG_ERROR, "keeper", "this daemon takes the place of one that died",
 			 WEIR_LOG_STR("how", daemon->keeper.died));
+}
+
+/* What was open before this process. */
+static int take_shared(struct weir_daemon *daemon, struct weir_error *error)
+{
+	int status;
+
+	memset(daemon->held_maps.fds, -1, sizeof(daemon->held_maps.fds));
+	if (!keeper_link_is_open(&daemon->keeper)) {
+		socket_set_adopt(&daemon->sockets);
+		return 0;
+	}
+	weir_listener_set_counter(&daemon->keeper.common->last_id);
+	status = keeper_link_shared(&daemon->keeper, on_shared, daemon);
+	if (status < 0)
+		return weir_error_set(error, status, "the keeper does not answer: %s",
+				      weir_strerror(status));
+	say_died(daemon);
+	return 0;
 }
 
 static int daemon_init(struct weir_daemon *daemon, const struct weir_config *config,
@@ -288,10 +360,9 @@ static int daemon_init(struct weir_daemon *daemon, const struct weir_config *con
 	if (daemon->loop == NULL)
 		return error->status;
 	weir_scope_init_root(&daemon->scope, daemon->loop);
-	status = socket_set_adopt(&daemon->sockets);
+	status = take_shared(daemon, error);
 	if (status < 0)
-		return weir_error_set(error, status, "the keeper does not answer");
-	say_died(daemon);
+		return status;
 	status = kernel_open(daemon, config, error);
 	if (status < 0)
 		return status;
@@ -302,7 +373,7 @@ static void daemon_fini(struct weir_daemon *daemon)
 {
 	workers_stop(daemon);
 	workers_join(daemon);
-	weir_kernel_close(daemon->kernel, false);
+	weir_kernel_close(daemon->kernel, daemon->succeeded);
 	weir_loop_free(daemon->loop);
 	weir_metrics_free(daemon->metrics);
 	free(daemon->workers);

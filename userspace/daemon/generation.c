@@ -206,10 +206,10 @@ static void on_begin(void *ctx, struct weir_conn *conn)
 {
 	struct stack *stack = ctx;
 
-	(void)conn;
-	stack->worker->accepted++;
+	stack->worker->accepted += conn->resumed == NULL;
 	stack->worker->active++;
-	listener_metrics_begin(stack->metrics);
+	ledger_add(stack->worker->daemon->keeper.ledger, stack->worker->index, 1);
+	listener_metrics_begin(stack->metrics, conn);
 }
 
 static void on_end(void *ctx, struct weir_conn *conn)
@@ -217,6 +217,11 @@ static void on_end(void *ctx, struct weir_conn *conn)
 	struct stack *stack = ctx;
 
 	stack->worker->active--;
+	ledger_add(stack->worker->daemon->keeper.ledger, stack->worker->index, -UINT64_C(1));
+	if (conn->result.end == WEIR_END_MOVED) {
+		listener_metrics_end(stack->metrics, conn);
+		return;
+	}
 	stack->worker->bytes[WEIR_UP] += conn->result.bytes_up;
 	stack->worker->bytes[WEIR_DOWN] += conn->result.bytes_down;
 	listener_metrics_end(stack->metrics, conn);

@@ -158,6 +158,17 @@ void keeper_link_drop_listener(struct keeper_link *link, int fd)
 		say(link, &message, NULL, 0);
 }
 
+void keeper_link_drop(struct keeper_link *link, const struct wire_entry *entry)
+{
+	const struct wire_message message = {
+		.kind = WIRE_DROP,
+		.count = 1,
+		.entries = { *entry },
+	};
+
+	say(link, &message, NULL, 0);
+}
+
 void keeper_link_hold_map(struct keeper_link *link, int fd, uint64_t key, uint32_t tag)
 {
 	const struct wire_message message = {

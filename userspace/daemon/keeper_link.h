@@ -51,6 +51,8 @@ void keeper_link_say(struct keeper_link *link, enum wire_kind kind);
 void keeper_link_say_text(struct keeper_link *link, enum wire_kind kind, const char *text);
 void keeper_link_hold_listener(struct keeper_link *link, int fd, uint32_t tag);
 void keeper_link_drop_listener(struct keeper_link *link, int fd);
+/* Of an entry what and key count. */
+void keeper_link_drop(struct keeper_link *link, const struct wire_entry *entry);
 /* KEY is the map's number, TAG its place among the maps. */
 void keeper_link_hold_map(struct keeper_link *link, int fd, uint64_t key, uint32_t tag);
 

@@ -58,9 +58,9 @@ struct listener_metrics *listener_metrics_new(struct weir_metrics *metrics, unsi
 	return own;
 }
 
-void listener_metrics_begin(struct listener_metrics *metrics)
+void listener_metrics_begin(struct listener_metrics *metrics, const struct weir_conn *conn)
 {
-	weir_counter_add(metrics->accepted, 1);
+	weir_counter_add(metrics->accepted, conn->resumed == NULL ? 1 : 0);
 	weir_gauge_add(metrics->active, 1);
 }
 

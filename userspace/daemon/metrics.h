@@ -31,7 +31,7 @@ struct listener_metrics {
 struct listener_metrics *listener_metrics_new(struct weir_metrics *metrics, unsigned worker,
 					      const char *listener) WEIR_MUST_CHECK;
 
-void listener_metrics_begin(struct listener_metrics *metrics);
+void listener_metrics_begin(struct listener_metrics *metrics, const struct weir_conn *conn);
 void listener_metrics_end(struct listener_metrics *metrics, const struct weir_conn *conn);
 
 /* The sums over all workers. */

@@ -17,16 +17,34 @@
 #include <weir/listener.h>
 #include <weir/loop.h>
 #include <weir/metrics.h>
+#include <weir/offload.h>
 #include <weir/scope.h>
 #include <weir/sync.h>
 
 #include "daemon/config.h"
 #include "daemon/daemon.h"
+#include "daemon/hold_queue.h"
 #include "daemon/keeper_link.h"
 #include "daemon/socket_set.h"
 
 struct weir_kernel;
 struct weir_offload;
+
+/* Flows of a daemon before this one, on their way: see adopt.h. */
+struct adopting {
+	unsigned pending; /* with the workers */
+	unsigned turn;	  /* which worker gets the next one */
+	bool all;	  /* no more are to come for now */
+	uint64_t adopted;
+	uint64_t reset;
+	uint64_t lost; /* connections that were in userspace */
+};
+
+/* Maps of a daemon before this one, by their place; -1: none. */
+struct held_maps {
+	int fds[WEIR_KERNEL_MAPS];
+	uint64_t keys[WEIR_KERNEL_MAPS];
+};
 
 struct worker {
 	struct weir_daemon *daemon;
@@ -41,6 +59,7 @@ struct worker {
 	bool stopping;		      /* it is sent */
 	struct weir_list stacks;      /* those not yet freed, oldest first */
 	struct weir_offload *offload; /* NULL: bridges use splice and copy */
+	struct hold_queue holds;      /* what the keeper is told of its flows */
 	uint64_t accepted;	      /* connections since the start */
 	uint64_t active;	      /* and now */
 	uint64_t bytes[2];	      /* of those that have ended, by enum weir_way */
@@ -71,6 +90,11 @@ struct weir_daemon {
 	struct weir_semaphore reloading; /* one at a time */
 	uint64_t drain_deadline;	 /* ns; WEIR_NEVER while not draining */
 	struct weir_event changed;	 /* a generation has gone, the deadline has moved */
+	struct held_maps held_maps;
+	struct adopting adopting;
+	struct upgrade *upgrade; /* NULL: no keeper, or not running */
+	bool has_served;	 /* it was ready once */
+	bool succeeded;		 /* another daemon serves: this one leaves all to it */
 	struct signals *signals;
 	struct admin *admin;
 	int exit_status;
@@ -89,6 +113,8 @@ int workers_start(struct weir_daemon *daemon, const struct weir_config *config,
 		  struct weir_error *error) WEIR_MUST_CHECK;
 /* Asks them to end. They do when their stacks are gone. */
 void workers_stop(struct weir_daemon *daemon);
+/* From now on they give their flows in the kernel to another daemon. Parks. */
+void workers_release(struct weir_daemon *daemon);
 /* Waits for their threads and frees the loops. */
 void workers_join(struct weir_daemon *daemon);
 /* CPUs of the affinity mask. */
@@ -97,7 +123,7 @@ unsigned workers_auto(void);
 /* ---- kernel.c ----------------------------------------------------------------------------- */
 
 /* Opens the kernel data plane, unless no listener may use it, and says in the log whether it can
- * be used. 0; -ENOMEM with ERROR. */
+ * be used. 0; -ENOMEM, or -EPROTO when this is a successor of another ABI, with ERROR. */
 int kernel_open(struct weir_daemon *daemon, const struct weir_config *config,
 		struct weir_error *error) WEIR_MUST_CHECK;
 

@@ -21,6 +21,7 @@ struct listening {
 	struct weir_address address;
 	unsigned worker; /* or SOCKET_SHARED, SOCKET_CONTROL */
 	int fd;
+	bool held;	  /* by the keeper, before this process */
 	bool adopted;	  /* the service manager's: its path is not ours to remove */
 	unsigned created; /* by which generation; 0: adopted */
 	unsigned used;	  /* by which generation last */
@@ -126,7 +127,7 @@ static bool is_alone(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, &size) < 0 || !on;
 }
 
-static void adopt_held(void *ctx, const struct wire_entry *entry, int fd)
+void socket_set_adopt_held(struct socket_set *set, const struct wire_entry *entry, int fd)
 {
 	unsigned worker = entry->tag & ~WIRE_TAG_MANAGER;
 	bool of_manager = entry->tag & WIRE_TAG_MANAGER;
@@ -134,27 +135,25 @@ static void adopt_held(void *ctx, const struct wire_entry *entry, int fd)
 
 	if (of_manager || (worker != SOCKET_CONTROL && is_alone(fd)))
 		worker = SOCKET_SHARED;
-	listening = adopt(ctx, worker, fd);
-	if (listening != NULL)
-		listening->adopted = of_manager;
-	else
+	listening = adopt(set, worker, fd);
+	if (listening == NULL) {
 		close(fd);
+		return;
+	}
+	listening->held = true;
+	listening->adopted = of_manager;
 }
 
-int socket_set_adopt(struct socket_set *set)
+void socket_set_adopt(struct socket_set *set)
 {
 	struct listening *listening;
-	int fd, n;
+	int fd, n = sd_listen_fds(1);
 
-	if (keeper_link_is_open(set->link))
-		return keeper_link_shared(set->link, adopt_held, set);
-	n = sd_listen_fds(1);
 	for (fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + n; fd++) {
 		listening = adopt(set, SOCKET_SHARED, fd);
 		if (listening != NULL)
 			listening->adopted = true;
 	}
-	return 0;
 }
 
 /* ---- opening ------------------------------------------------------------------------------ */
@@ -269,6 +268,18 @@ void socket_set_leave(struct socket_set *set)
 {
 	while (!weir_list_is_empty(&set->sockets))
 		forget(listening_of(set->sockets.next));
+}
+
+void socket_set_abandon(struct socket_set *set)
+{
+	struct weir_list *link, *next;
+
+	for (link = set->sockets.next; link != &set->sockets; link = next) {
+		next = link->next;
+		if (!listening_of(link)->held)
+			drop(set, listening_of(link));
+	}
+	socket_set_leave(set);
 }
 
 /* ---- the control loop's ------------------------------------------------------------------- */

@@ -20,6 +20,7 @@
 #define SOCKET_CONTROL 0x7ffffffeu /* the control loop: admin */
 
 struct keeper_link;
+struct wire_entry;
 
 struct socket_set {
 	struct weir_list sockets;
@@ -28,9 +29,10 @@ struct socket_set {
 };
 
 void socket_set_init(struct socket_set *set, unsigned workers, struct keeper_link *link);
-/* Takes in what the keeper holds, or a service manager handed over (LISTEN_FDS). 0, or -errno
- * when the keeper does not answer. */
-int socket_set_adopt(struct socket_set *set) WEIR_MUST_CHECK;
+/* Takes in what a service manager handed over (LISTEN_FDS). */
+void socket_set_adopt(struct socket_set *set);
+/* Takes in one listener that the keeper holds; FD is taken over. */
+void socket_set_adopt_held(struct socket_set *set, const struct wire_entry *entry, int fd);
 /* Opens, or finds, the sockets of all workers for ADDRESS and marks them with GENERATION.
  * 0 or -errno with ERROR. */
 int socket_set_open(struct socket_set *set, const struct weir_address *address, int backlog,
@@ -45,6 +47,8 @@ void socket_set_drop(struct socket_set *set, unsigned generation);
 void socket_set_close(struct socket_set *set);
 /* Closes this process's descriptors; another daemon goes on with the sockets. */
 void socket_set_leave(struct socket_set *set);
+/* The same with what the keeper held before this process; what it has opened itself is closed. */
+void socket_set_abandon(struct socket_set *set);
 
 /* Opens, or finds, the one socket for ADDRESS of the control loop. The descriptor (the set's),
  * or -errno with ERROR. */

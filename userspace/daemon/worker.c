@@ -88,6 +88,10 @@ static int worker_start(struct worker *worker, struct weir_error *error)
 	if (worker->loop == NULL)
 		return -ENOMEM;
 	worker->offload = weir_offload_new(worker->daemon->kernel, worker->loop);
+	status = hold_queue_open(&worker->holds, &worker->daemon->keeper, worker->loop,
+				 worker->offload);
+	if (status < 0)
+		return weir_error_set(error, status, "out of memory");
 	weir_scope_init_root(&worker->scope, worker->loop);
 	status = weir_scope_spawn(&worker->scope, "worker", worker_keep, worker, NULL);
 	if (status < 0)
@@ -139,6 +143,19 @@ void workers_stop(struct weir_daemon *daemon)
 	}
 }
 
+static void worker_on_release(struct worker *worker, void *slot)
+{
+	(void)slot;
+	if (worker->offload != NULL)
+		weir_offload_release(worker->offload);
+}
+
+void workers_release(struct weir_daemon *daemon)
+{
+	if (daemon_call_workers(daemon, worker_on_release, NULL, 0) < 0)
+		weir_log(WEIR_LOG_ERROR, "upgrade", "flows stay until they end: out of memory");
+}
+
 /* A loop that never ran has a task that never ended: it is left to the end of the process. */
 void workers_join(struct weir_daemon *daemon)
 {
@@ -150,6 +167,7 @@ void workers_join(struct weir_daemon *daemon)
 		pthread_join(worker->thread, NULL);
 		weir_scope_fini(&worker->scope);
 		weir_offload_free(worker->offload);
+		hold_queue_close(&worker->holds);
 		weir_loop_free(worker->loop);
 	}
 }

@@ -30,8 +30,7 @@
 #define CHILDREN	 8
 #define GOOD_NS		 (UINT64_C(10000) * NS_PER_MS) /* of service, then it counts as well */
 #define BACKOFF_FIRST_MS 100
-#define BACKOFF_LAST_MS	 5000
-#define SUCCESSOR_NS	 (UINT64_C(60000) * NS_PER_MS)
+#define SUCCESSOR_NS	 (UINT64_C(45000) * NS_PER_MS) /* weirctl waits for 60 s */
 
 static const int passed_on[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 
@@ -126,15 +125,15 @@ static int start(struct keeper *keeper, enum wire_role role, unsigned asker)
 }
 
 /* 0 for the first one, then longer each time. */
-static uint64_t backoff_ns(unsigned deaths)
+static uint64_t backoff_ns(unsigned deaths, unsigned last_ms)
 {
 	uint64_t ms = BACKOFF_FIRST_MS;
 
 	if (deaths <= 1)
 		return 0;
-	for (unsigned i = 2; i < deaths && ms < BACKOFF_LAST_MS; i++)
+	for (unsigned i = 2; i < deaths && ms < last_ms; i++)
 		ms *= 2;
-	return WEIR_MIN(ms, BACKOFF_LAST_MS) * NS_PER_MS;
+	return WEIR_MIN(ms, last_ms) * NS_PER_MS;
 }
 
 static void give_up(struct keeper *keeper)
@@ -147,15 +146,17 @@ static void give_up(struct keeper *keeper)
 static void plan_restart(struct keeper *keeper)
 {
 	unsigned limit = keeper->conf->restarts;
+	uint64_t wait_ns;
 
 	keeper->deaths++;
 	if (limit > 0 && keeper->deaths > limit) {
 		give_up(keeper);
 		return;
 	}
-	keeper->restart_ns = now_ns() + backoff_ns(keeper->deaths);
+	wait_ns = backoff_ns(keeper->deaths, keeper->conf->backoff_ms);
+	keeper->restart_ns = now_ns() + wait_ns;
 	say("the daemon %s; another one starts in %llu ms", keeper->died,
-	    (unsigned long long)(backoff_ns(keeper->deaths) / NS_PER_MS));
+	    (unsigned long long)(wait_ns / NS_PER_MS));
 }
 
 static void restart(struct keeper *keeper)
@@ -500,6 +501,8 @@ static void abort_all(struct keeper *keeper)
 
 static void on_signal(struct keeper *keeper, int number)
 {
+	bool draining_too = number == SIGUSR1;
+
 	switch (number) {
 	case SIGCHLD:
 		reap(keeper);
@@ -509,13 +512,15 @@ static void on_signal(struct keeper *keeper, int number)
 		return;
 	case SIGTERM:
 	case SIGINT:
+		/* Those that drain do what the first one asks for already. */
+		draining_too = keeper->stopping;
 		keeper->stopping = true;
 		keeper->restart_ns = NEVER;
 		break;
 	default:
 		break;
 	}
-	children_signal(keeper, number, number != SIGHUP);
+	children_signal(keeper, number, draining_too);
 }
 
 static void signals_read(struct keeper *keeper)

@@ -10,8 +10,9 @@
 #include <weir/base.h>
 
 struct weir_keeper_conf {
-	char **argv;	   /* of the daemon, whose program is the running one; NULL at the end */
-	unsigned restarts; /* in a row, without KEEPER_GOOD_S of service between; 0: any number */
+	char **argv;	     /* of the daemon, whose program is the running one; NULL at the end */
+	unsigned restarts;   /* in a row, without ten seconds of service between; 0: any number */
+	unsigned backoff_ms; /* longest time between a death and the next start */
 };
 
 /* Runs until the daemon has ended for good. The exit status. */
