@@ -58,6 +58,7 @@ static void connect_succeeded(struct weir_place *place, struct weir_conn *conn,
 	place_hand_on(place, conn, stream);
 	if (conn) {
 		conn->result.endpoint = place->target->address;
+		conn->result.endpoint_name = place->name;
 		conn->result.connect_ns = ns;
 	}
 }
