@@ -26,7 +26,8 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     for line in ("asan: runs on build-asan, too", "tsan: runs on build-tsan, too",
-                 "slow: takes more than ten seconds"):
+                 "slow: takes more than ten seconds",
+                 "alone: looks at the whole machine, so no other test may run beside it"):
         config.addinivalue_line("markers", line)
 
 

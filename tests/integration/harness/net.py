@@ -1,18 +1,28 @@
 # SPDX-License-Identifier: MIT
 """Sockets, ports and payload of small tests; big ones use the traffic tool (harness/load.py)."""
+import os
 import random
 import socket
 import struct
 import threading
 
 LOW, HIGH = 10000, 32000  # below the kernel's ephemeral ports
+RANGES = 8  # for test processes that run side by side
 _given = set()
+
+
+def _port_range():
+    """This process's own part, so that no other one takes a port between our look and our use."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    size = (HIGH - LOW) // RANGES
+    first = LOW + int(worker[2:]) % RANGES * size
+    return first, first + size - 1
 
 
 def free_port(host="127.0.0.1"):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for _ in range(1000):
-        port = random.SystemRandom().randint(LOW, HIGH)
+        port = random.SystemRandom().randint(*_port_range())
         if port in _given:
             continue
         with socket.socket(family, socket.SOCK_STREAM) as probe:
