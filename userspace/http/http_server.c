@@ -24,6 +24,9 @@
 
 #define NS_PER_MS	1000000ull
 #define LINGER_BYTES	(1u << 20)
+/* When it drains, a connection that was busy until a moment ago is not cut off: its client's next
+ * request may be on its way, and would be lost. It is answered, and told that it was the last. */
+#define DRAIN_MS	1000
 #define PIPELINED_SHARE 16 /* requests in a row before other tasks get their turn */
 
 static uint64_t deadline_in(uint64_t ms)
@@ -40,12 +43,13 @@ static int server_wait(struct server_conn *sc)
 {
 	const struct weir_http_server_conf *conf = &sc->server->conf;
 	uint64_t deadline = deadline_in(sc->served ? conf->keep_alive_ms : conf->head_ms);
+	uint64_t drained = deadline_in(WEIR_MIN(DRAIN_MS, conf->keep_alive_ms));
 	int status;
 
 	weir_list_add_tail(&sc->server->idle, &sc->idle_link);
 	do {
-		status = h1_conn_wait(&sc->h1, deadline);
-	} while (status == -EINTR && !sc->server->draining);
+		status = h1_conn_wait(&sc->h1, sc->server->draining ? drained : deadline);
+	} while (status == -EINTR);
 	weir_list_del(&sc->idle_link);
 	return status == 1;
 }

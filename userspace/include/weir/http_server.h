@@ -5,7 +5,7 @@
 /*
  * The service that makes calls of a connection: reads requests, has them handled one after the
  * other, writes responses. HTTP/1.1 and 1.0. Drained (weir_service_drain()), it ends connections
- * between two requests at once, and the others with their next response.
+ * that have been without a request for a second, and all others with their next response.
  */
 
 #include <weir/bridge.h>
