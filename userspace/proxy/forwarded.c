@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * forwarded: reads what trusted proxies said of a call's way, publishes the client, and rewrites
- * what the next one is told. What depends on the connection alone is found once for it.
+ * what the next one is told.
  */
 
 #include <weir/forwarded.h>
@@ -21,9 +21,7 @@ struct forwarded {
 	char *via; /* NULL: none */
 };
 
-/* Of a connection; in its arena. */
 struct peer {
-	const struct forwarded *layer;
 	bool is_trusted;
 	bool is_ip;
 	struct weir_text text; /* without port; "unknown" for what is no IP address */
@@ -35,7 +33,6 @@ struct client {
 	struct weir_text scheme; /* no data: the request's */
 };
 
-static const struct weir_extension_key peer_key = { "forwarded_peer" };
 static const struct weir_extension_key client_key = { "client" };
 
 const struct weir_address *weir_client_address(const struct weir_call *call)
@@ -56,37 +53,23 @@ struct weir_text weir_client_scheme(const struct weir_call *call)
 
 /* ---- the peer ----------------------------------------------------------------------------- */
 
-static __attribute__((noinline)) const struct peer *peer_new(const struct forwarded *layer,
-							     struct weir_conn *conn)
+/* Found anew for each call: an idle connection shall hold no memory for it. */
+static __attribute__((noinline)) int find_peer(const struct forwarded *layer,
+					       struct weir_call *call, struct peer *peer)
 {
-	struct peer *peer = weir_arena_zalloc(&conn->arena, sizeof(*peer));
-	char text[WEIR_ADDRESS_TEXT] = "unknown";
+	char text[WEIR_ADDRESS_TEXT];
+	const struct weir_address *address;
 
-	if (!peer)
-		return NULL;
-	peer->layer = layer;
-	peer->is_trusted = weir_networks_contain(layer->trusted, layer->n_trusted, &conn->peer);
-	peer->is_ip = conn->peer.size > 0 &&
-		      (conn->peer.sa.sa_family == AF_INET || conn->peer.sa.sa_family == AF_INET6);
+	*peer = (struct peer){ .text = WEIR_TEXT("unknown") };
+	if (!call->conn || call->conn->peer.size == 0)
+		return 0;
+	address = &call->conn->peer;
+	peer->is_trusted = weir_networks_contain(layer->trusted, layer->n_trusted, address);
+	peer->is_ip = address->sa.sa_family == AF_INET || address->sa.sa_family == AF_INET6;
 	if (peer->is_ip)
-		weir_address_format_host(&conn->peer, text);
-	peer->text = weir_text_of(weir_arena_strdup(&conn->arena, text));
-	if (!peer->text.data ||
-	    weir_extension_add(&conn->extensions, &conn->arena, &peer_key, peer) < 0)
-		return NULL;
-	return peer;
-}
-
-/* NULL when memory is out. */
-static const struct peer *peer_of(const struct forwarded *layer, struct weir_call *call)
-{
-	static const struct peer nobody = { .text = { "unknown", 7 } };
-	const struct peer *peer;
-
-	if (!call->conn)
-		return &nobody;
-	peer = weir_extension_find(&call->conn->extensions, &peer_key);
-	return peer && peer->layer == layer ? peer : peer_new(layer, call->conn);
+		peer->text = weir_text_of(
+			weir_arena_strdup(&call->arena, weir_address_format_host(address, text)));
+	return peer->text.data ? 0 : -ENOMEM;
 }
 
 /* ---- the client --------------------------------------------------------------------------- */
@@ -346,16 +329,22 @@ static __attribute__((noinline)) int tell(const struct forwarded *layer, struct 
 
 /* ---- the layer ---------------------------------------------------------------------------- */
 
+static __attribute__((noinline)) int forwarded_tell(const struct forwarded *layer,
+						    struct weir_call *call)
+{
+	struct peer peer;
+	int status = find_peer(layer, call, &peer);
+
+	if (status == 0 && peer.is_trusted)
+		status = find_client(layer, call);
+	return status < 0 ? status : tell(layer, call, &peer);
+}
+
 static int forwarded_handle(struct weir_http_service *svc, struct weir_call *call)
 {
 	struct forwarded *layer = weir_container_of(svc, struct forwarded, svc);
-	const struct peer *peer = peer_of(layer, call);
-	int status = peer ? 0 : -ENOMEM;
+	int status = forwarded_tell(layer, call);
 
-	if (status == 0 && peer->is_trusted)
-		status = find_client(layer, call);
-	if (status == 0)
-		status = tell(layer, call, peer);
 	if (status == -E2BIG)
 		return weir_call_refuse(call, 431, "too_many_fields");
 	return status < 0 ? status : weir_handle(svc->inner, call);
