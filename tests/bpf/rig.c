@@ -152,61 +152,69 @@ int rig_kernel_warnings(void)
  * Sockets
  */
 
-static int socket_listen(int family, struct sockaddr_storage *address, socklen_t *size)
+int rig_listen(struct sockaddr *address, socklen_t size)
 {
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)address;
-	struct sockaddr_in *in = (struct sockaddr_in *)address;
-	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	memset(address, 0, sizeof(*address));
-	address->ss_family = (sa_family_t)family;
-	*size = family == AF_INET6 ? sizeof(*in6) : sizeof(*in);
-	if (family == AF_INET6)
-		in6->sin6_addr = in6addr_loopback;
-	else
-		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd < 0 || bind(fd, (struct sockaddr *)address, *size) || listen(fd, 1) ||
-	    getsockname(fd, (struct sockaddr *)address, size)) {
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	return fd;
+	if (fd >= 0 && !bind(fd, address, size) && !listen(fd, 1) &&
+	    !getsockname(fd, address, &size))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }
 
-int rig_socket_pair(int family, int fd[2])
+int rig_connect(int listener, int fd[2])
 {
 	struct sockaddr_storage address;
-	socklen_t size;
-	int on = 1, status = 0;
-	int listener = socket_listen(family, &address, &size);
+	socklen_t size = sizeof(address);
+	int on = 1;
 
-	if (listener < 0)
+	if (getsockname(listener, (struct sockaddr *)&address, &size) ||
+	    connect(fd[0], (struct sockaddr *)&address, size))
 		return -errno;
-	fd[0] = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd[0] < 0 || connect(fd[0], (struct sockaddr *)&address, size))
-		status = -errno;
-	if (!status) {
-		fd[1] = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		status = fd[1] < 0 ? -errno : 0;
-	}
-	close(listener);
-	if (status)
-		return status;
+	fd[1] = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd[1] < 0)
+		return -errno;
 	fcntl(fd[0], F_SETFL, O_NONBLOCK);
 	for (int i = 0; i < 2; i++)
 		setsockopt(fd[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return 0;
 }
 
+int rig_socket_pair(int family, int fd[2])
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
+	bool six = family == AF_INET6;
+	int status = -ENOTSUP;
+	int listener = rig_listen(six ? (struct sockaddr *)&in6 : (struct sockaddr *)&in,
+				  six ? sizeof(in6) : sizeof(in));
+
+	if (listener < 0)
+		return -errno;
+	fd[0] = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd[0] >= 0)
+		status = rig_connect(listener, fd);
+	close(listener);
+	return status;
+}
+
+static int rig_pair(const struct rig *rig, bool from_outside, int fd[2])
+{
+	if (rig->pair)
+		return rig->pair(from_outside, fd);
+	return rig_socket_pair(rig->family ? rig->family : AF_INET, fd);
+}
+
 int rig_open(struct rig *rig)
 {
-	int family = rig->family ? rig->family : AF_INET;
 	int left[2] = { -1, -1 }, right[2] = { -1, -1 };
-	int status = rig_socket_pair(family, left);
+	int status = rig_pair(rig, true, left);
 
 	if (!status)
-		status = rig_socket_pair(family, right);
+		status = rig_pair(rig, false, right);
 	if (status) {
 		rig_note(rig, "sockets: %s", weir_strerror(status));
 		return status;

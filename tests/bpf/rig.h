@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -43,6 +44,8 @@ struct rig {
 	struct weir_offload *offload;
 	struct weir_loop *loop;
 	int family; /* AF_INET (0) or AF_INET6 */
+	/* Makes the connections: NULL is over loopback. The client's comes from the outside. */
+	int (*pair)(bool from_outside, int fd[2]);
 	struct peer client;
 	struct peer origin;
 	struct weir_stream *front;
@@ -104,6 +107,11 @@ int rig_flip(struct rig *rig, unsigned max_us, unsigned *flips);
 
 uint64_t rig_random(uint64_t *state);
 
+/* Listens there; ADDRESS gets the port. -1 with errno. */
+int rig_listen(struct sockaddr *address, socklen_t size);
+/* FD[0], a blocking socket, connects to LISTENER, which accepts FD[1]. The connection may find
+ * its way to LISTENER's address through other networks. 0 or -errno; then FD[0] stays open. */
+int rig_connect(int listener, int fd[2]);
 /* A connected pair over loopback: FD[0] has connected, FD[1] has accepted. 0 or -errno. */
 int rig_socket_pair(int family, int fd[2]);
 
