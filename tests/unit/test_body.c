@@ -137,7 +137,7 @@ static int source_main(void *arg)
 	assert_false(body->ended);
 	assert_int_equal(source.offset, piece.iov_len);
 	assert_int_equal(source.size, FILE_BYTES - piece.iov_len);
-	body->ops->moved(body, source.size - 1);
+	body->ops->moved(body, source.size - 1, 0);
 	assert_int_equal(weir_body_next(body, &piece, true), 1);
 	assert_int_equal(piece.iov_len, 1);
 	assert_int_equal(((char *)piece.iov_base)[0], byte_at(FILE_BYTES - 1));
@@ -169,6 +169,26 @@ static int shrunk_main(void *arg)
 	assert_int_equal(weir_body_source(body, &source), -EIO);
 	weir_body_free(body);
 	return 0;
+}
+
+/* Who moves the bytes tells what the source broke with. */
+static int told_main(void *arg)
+{
+	struct weir_body *body = weir_file_body(&arena, file_of(10), 0, 10);
+	struct iovec piece;
+
+	(void)arg;
+	body->ops->moved(body, 4, -ENXIO);
+	assert_int_equal(weir_body_next(body, &piece, true), -ENXIO);
+	assert_int_equal(weir_body_next(body, &piece, true), -ENXIO);
+	weir_body_free(body);
+	return 0;
+}
+
+static void test_source_that_broke(void **state)
+{
+	(void)state;
+	stage_run(&stage, told_main, NULL);
 }
 
 static void test_shrunk_file(void **state)
@@ -242,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_file_as_source),
 		cmocka_unit_test(test_shrunk_file),
+		cmocka_unit_test(test_source_that_broke),
 		cmocka_unit_test(test_read_all_and_skip),
 	};
 

@@ -152,13 +152,14 @@ static int file_body_source(struct weir_body *body, struct weir_body_source *sou
 	return 0;
 }
 
-static void file_body_moved(struct weir_body *body, uint64_t size)
+static void file_body_moved(struct weir_body *body, uint64_t size, int status)
 {
 	struct file_body *file = weir_container_of(body, struct file_body, body);
 
 	assert(size <= file->rest);
 	file->offset += size;
 	file->rest -= size;
+	file->status = status;
 }
 
 static void file_body_free(struct weir_body *body)

@@ -432,7 +432,7 @@ static int body_source(struct weir_body *body, struct weir_body_source *source)
 	return 0;
 }
 
-static void body_moved(struct weir_body *body, uint64_t size)
+static void body_moved(struct weir_body *body, uint64_t size, int status)
 {
 	struct h1_conn *conn = conn_of_body(body);
 
@@ -441,6 +441,8 @@ static void body_moved(struct weir_body *body, uint64_t size)
 	conn->body_read += size;
 	if (conn->left == 0)
 		conn_end_body(conn);
+	else if (status)
+		conn_break(conn, status);
 }
 
 static void body_free(struct weir_body *body)

@@ -288,7 +288,8 @@ static int message_transfer(struct message *message, const struct weir_body_sour
 		return status;
 	status = weir_transfer_run(&transfer);
 	conn->body_sent += transfer.moved;
-	message->body->ops->moved(message->body, transfer.taken);
+	message->body->ops->moved(message->body, transfer.taken,
+				  transfer.broke_source ? status : 0);
 	if (status)
 		return transfer.broke_source ? message_break(message, status) : status;
 	message->left -= transfer.moved;

@@ -67,12 +67,12 @@ static int fed_source(struct weir_body *body, struct weir_body_source *source)
 	return weir_body_source(fed->inner, source);
 }
 
-static void fed_moved(struct weir_body *body, uint64_t size)
+static void fed_moved(struct weir_body *body, uint64_t size, int status)
 {
 	struct http_fed *fed = fed_of(body);
 
 	fed->touched = true;
-	fed->inner->ops->moved(fed->inner, size);
+	fed->inner->ops->moved(fed->inner, size, status);
 }
 
 /* The body itself is the call's. */

@@ -216,11 +216,11 @@ static int tee_source(struct weir_body *body, struct weir_body_source *source)
 	return tee->copy ? -EOPNOTSUPP : weir_body_source(tee->inner, source);
 }
 
-static void tee_moved(struct weir_body *body, uint64_t size)
+static void tee_moved(struct weir_body *body, uint64_t size, int status)
 {
 	struct tee *tee = weir_container_of(body, struct tee, body);
 
-	tee->inner->ops->moved(tee->inner, size);
+	tee->inner->ops->moved(tee->inner, size, status);
 }
 
 static void tee_free(struct weir_body *body)

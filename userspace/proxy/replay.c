@@ -75,11 +75,11 @@ static int replay_source(struct weir_body *body, struct weir_body_source *source
 	return weir_body_source(replay->inner, source);
 }
 
-static void replay_moved(struct weir_body *body, uint64_t size)
+static void replay_moved(struct weir_body *body, uint64_t size, int status)
 {
 	struct replay *replay = replay_of(body);
 
-	replay->inner->ops->moved(replay->inner, size);
+	replay->inner->ops->moved(replay->inner, size, status);
 }
 
 static void replay_free(struct weir_body *body)

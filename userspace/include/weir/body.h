@@ -45,8 +45,9 @@ struct weir_body_ops {
 	/* Whether the rest is plain bytes of a source; NULL: never. Pieces that were read ahead
 	 * must have been taken by next(): -EAGAIN says that there are some. */
 	int (*source)(struct weir_body *body, struct weir_body_source *source);
-	/* SIZE bytes of the source were moved by somebody else. */
-	void (*moved)(struct weir_body *body, uint64_t size);
+	/* SIZE bytes of the source were moved by somebody else, who has met STATUS there: 0, or what
+	 * the source broke with; then next() says the same from now on. */
+	void (*moved)(struct weir_body *body, uint64_t size, int status);
 	/* Ends it, read to its end or not; the connection under it is closed if its rest cannot
 	 * be skipped. Never parks. */
 	void (*free)(struct weir_body *body);
