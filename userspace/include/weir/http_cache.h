@@ -38,8 +38,9 @@ struct weir_http_cache_conf {
 	struct weir_http_cache *cache; /* gets a reference (one of this layer alone) */
 	struct weir_metrics *metrics;  /* borrowed; may be NULL */
 	const char *name;   /* of this cache in Cache-Status, and of its metrics ("weir") */
-	uint64_t default_s; /* freshness of a 200 that says nothing of it: heuristics, a tenth of
-			     * the time since Last-Modified, at most this (0: none of it) */
+	/* For how long a 200 is fresh that does not say so: a tenth of the time since its
+	 * Last-Modified, at most this; without Last-Modified this. (0: not stored) */
+	uint64_t default_s;
 	uint64_t stale_while_revalidate_s; /* where the response does not say (0) */
 	uint64_t stale_if_error_s;	   /* where the response does not say (0) */
 	uint64_t lock_ms; /* calls for the same key wait so long for the first one's (5 s) */
