@@ -168,9 +168,10 @@ static int normalise_main(void *arg)
 		if (status != (cases[i].normal ? 200 : 400))
 			fail_msg("%s is %u", cases[i].path, status);
 		n += status == 400;
+		if (!cases[i].normal)
+			continue;
 		snprintf(seen, sizeof(seen), "GET http://a%s", cases[i].normal);
-		if (cases[i].normal)
-			assert_string_equal(script.seen_target, seen);
+		assert_string_equal(script.seen_target, seen);
 	}
 	assert_int_equal(refused.value, n);
 	assert_int_equal(ask(svc, "OPTIONS *", NULL), 200);
