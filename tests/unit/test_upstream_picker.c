@@ -138,6 +138,35 @@ static void round_robin_is_smooth(void **state)
 	fixture_free(f);
 }
 
+static void round_robin_of_equals_goes_in_turn(void **state)
+{
+	const unsigned weights[] = { 3, 3, 3, 3 };
+	const int want[] = { 0, 2, 3 };
+	struct fixture *f = fixture_new(WEIR_BALANCE_ROUND_ROBIN, weights, 4);
+
+	(void)state;
+	for (int k = 0; k < 12; k++)
+		assert_int_equal(pick(f, 0), k % 4);
+	f->entries[1].weight = 0;
+	weir_picker_refresh(&f->picker);
+	for (size_t k = 0; k < 12; k++)
+		assert_int_equal(pick(f, 0), want[k % 3]);
+	/* One that fails each time: its turns are everybody's. */
+	count(f, 0);
+	for (size_t k = 0; k < 3000; k++) {
+		int i = pick(f, 0);
+
+		if (i == 2) {
+			weir_picker_skip(&f->picker, i);
+			i = weir_picker_pick(&f->picker, 0, &f->random);
+		}
+		f->counts[i]++;
+	}
+	assert_int_equal(f->counts[0], 1500);
+	assert_int_equal(f->counts[3], 1500);
+	fixture_free(f);
+}
+
 static void least_connections_follows_load(void **state)
 {
 	const unsigned weights[] = { 1, 1, 2 };
@@ -385,6 +414,7 @@ int main(void)
 		cmocka_unit_test(shares_follow_weights),
 		cmocka_unit_test(shares_of_many_are_even),
 		cmocka_unit_test(round_robin_is_smooth),
+		cmocka_unit_test(round_robin_of_equals_goes_in_turn),
 		cmocka_unit_test(least_connections_follows_load),
 		cmocka_unit_test(unusable_and_skipped_are_never_picked),
 		cmocka_unit_test(the_last_of_many_is_found),

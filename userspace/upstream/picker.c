@@ -18,9 +18,10 @@ static uint64_t entry_share(const struct weir_picker_entry *entry)
 
 void weir_picker_refresh(struct weir_picker *picker)
 {
-	uint64_t end = 0;
+	uint64_t end = 0, share = 0;
 
 	picker->usable = 0;
+	picker->is_even = true;
 	for (size_t i = 0; i < picker->n; i++) {
 		struct weir_picker_entry *entry = &picker->entries[i];
 
@@ -28,10 +29,14 @@ void weir_picker_refresh(struct weir_picker *picker)
 		end += picker->balance == WEIR_BALANCE_SOURCE_HASH ? entry->weight
 								   : entry_share(entry);
 		picker->ends[i] = end;
-		if (entry->weight)
-			picker->usable++;
-		else
+		if (!entry->weight) {
 			entry->current = 0;
+			continue;
+		}
+		picker->usable++;
+		if (share && share != entry_share(entry))
+			picker->is_even = false;
+		share = entry_share(entry);
 	}
 }
 
@@ -82,6 +87,16 @@ static int picker_along(const struct weir_picker *picker, size_t start)
 	return -1;
 }
 
+/* Equals take turns, whoever is next. */
+static int pick_next(struct weir_picker *picker)
+{
+	int next = picker_along(picker, picker->turn);
+
+	if (next >= 0)
+		picker->turn = (size_t)next + 1;
+	return next;
+}
+
 /* Smooth weighted round robin: everyone earns its share, the richest is chosen and pays all
  * that was earned. So heavy entries are spread among the others instead of coming in bursts. */
 static int pick_round_robin(struct weir_picker *picker)
@@ -89,6 +104,8 @@ static int pick_round_robin(struct weir_picker *picker)
 	int64_t earned = 0;
 	int best = -1;
 
+	if (picker->is_even)
+		return pick_next(picker);
 	for (size_t i = 0; i < picker->n; i++) {
 		struct weir_picker_entry *entry = &picker->entries[i];
 

@@ -39,6 +39,8 @@ struct weir_picker {
 	size_t usable;			  /* entries with a weight; by weir_picker_refresh() */
 	size_t open;	/* usable ones that are not skipped; since weir_picker_begin() */
 	uint64_t round; /* private */
+	size_t turn;	/* private: of round robin among equals */
+	bool is_even;	/* private: all usable shares are the same */
 };
 
 /* To be called after weights or ramps have changed. Round robin goes on where it was. */
