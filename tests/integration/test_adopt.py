@@ -28,13 +28,14 @@ def needs_kernel(kernel_path):
 class Kept:
     """A daemon under a keeper, all flows in the kernel, with both ends in the test's hands."""
 
-    def __init__(self, weir, folder, tcp=None, layers=(), upstream=None, **options):
+    def __init__(self, weir, folder, tcp=None, layers=(), upstream=None, paths=("sockmap",),
+                 **options):
         self.listener = net.listen(net.free_address())
         self.address = net.free_address()
         self.log_path = os.path.join(folder, "access.log")
         self.open = []
         self.config = config_of(
-            self.address, "%s:%d" % self.listener.getsockname(), ["sockmap"], tcp=tcp,
+            self.address, "%s:%d" % self.listener.getsockname(), [*paths], tcp=tcp,
             layers=[{"access_log": {"file": self.log_path, "format": "json"}}, *layers],
             upstream=upstream)
         self.daemon = weir(self.config, keeper=True, **{"options": ["--restarts", "0", "--backoff", "0"], **options})
@@ -223,6 +224,27 @@ def test_spill_while_nobody_is_there(kept):
     assert it.lines(1)[0]["bytes_up"] == len(data) + 4
 
 
+def test_bytes_in_the_hands_of_the_dead(kept):
+    """The receiver does not read, so the daemon has read bytes that it could not write. They are gone
+    with it: both sides see a reset, not a stream with a hole or an end that looks orderly."""
+    it = kept()
+    client, server = it.join()
+    client.settimeout(1)
+    data = net.payload(64 << 20)
+    with pytest.raises(TimeoutError):
+        client.sendall(data)
+    it.restart()
+    it.daemon.wait_log("bytes of it were in the hands of the daemon that died")
+    received = bytearray()
+    with pytest.raises(ConnectionResetError):
+        while piece := server.recv(1 << 20):
+            received += piece
+    net.same(bytes(received), data[:len(received)])
+    assert it.lines(1)[0]["end"] == "error"
+    cause = 'weir_flows_not_adopted_total{cause="bytes_lost"}'
+    assert it.daemon.metrics()[cause] == 1
+
+
 def test_idle_timeout_goes_on(kept):
     """Time that had passed before counts."""
     it = kept(tcp={"idle_timeout": f"{2 * SLOWER}s"})
@@ -248,7 +270,7 @@ def test_lifetime_goes_on(kept):
 
 
 def test_orders_after_adoption(kept):
-    """An operator closes one flow and moves another one."""
+    """An operator closes one of two flows."""
     it = kept()
     one, two = it.join(), it.join()
     it.restart()
@@ -256,8 +278,38 @@ def test_orders_after_adoption(kept):
     flows = it.flows()
     assert it.daemon.api("POST", f"/v1/flows/{flows[0]['id']}/close")[0] == 200
     assert net.ended(one[0]) == "reset"
-    assert it.daemon.api("POST", f"/v1/flows/{flows[1]['id']}/path?path=copy")[0] in (200, 409)
     exchange(*two)
+
+
+def test_paths_after_adoption(kept):
+    """Out of the kernel, and in again, in a process that did not bring it there. While it is out it
+    dies with its daemon."""
+    it = kept(paths=("sockmap", "copy"))
+    client = net.connect(it.address)
+    server = it.listener.accept()[0]
+    server.settimeout(20)
+    it.open += [client, server]
+    exchange(client, server)
+
+    def move(path):
+        flow = it.flows()[0]
+        assert it.daemon.api("POST", f"/v1/flows/{flow['id']}/path?path={path}")[0] == 200
+        wait_for(lambda: it.flows()[0]["path"] == path, 10 * SLOWER, path)
+        exchange(client, server)
+
+    move("sockmap")
+    time.sleep(0.1)
+    it.restart()
+    it.daemon.wait_log("adopted=1 reset=0")
+    move("copy")
+    move("sockmap")
+    time.sleep(0.1)
+    it.restart()
+    wait_for(it.flows, 10 * SLOWER, "the flow")
+    assert it.flows()[0]["bytes_up"] == 2 * 4
+    move("copy")
+    it.restart()
+    assert net.ended(client) == "reset" and net.ended(server) == "reset"
 
 
 def test_limits_count_adopted_flows(kept):

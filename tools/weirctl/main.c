@@ -17,10 +17,10 @@
 const char *argp_program_version = "weirctl " WEIR_VERSION;
 
 static const struct command *const commands[] = {
-	&command_status, &command_listeners, &command_upstreams, &command_flows, &command_tasks,
-	&command_kernel, &command_maps,	     &command_metrics,	 &command_flow,	 &command_upstream,
-	&command_log,	 &command_reload,    &command_drain,
-	&command_upgrade,
+	&command_status, &command_listeners, &command_upstreams, &command_flows,
+	&command_tasks,	 &command_kernel,    &command_maps,	 &command_metrics,
+	&command_flow,	 &command_upstream,  &command_log,	 &command_reload,
+	&command_drain,	 &command_upgrade,
 };
 
 enum { OPTION_PLAIN = 256, OPTION_PIN };

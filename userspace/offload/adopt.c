@@ -76,8 +76,8 @@ static void kept_fill(const struct weir_flow *flow, struct weir_kept_flow *kept)
 int weir_kernel_find_flow(const struct weir_kernel *kernel, const int fds[2],
 			  struct weir_kept_flow *kept)
 {
-	struct weir_flow flow[2];
-	uint64_t cookie[2];
+	struct weir_flow flow[2] = { 0 };
+	uint64_t cookie[2] = { 0 };
 
 	if (!kernel->usable)
 		return -ENOENT;
@@ -129,8 +129,8 @@ static void lane_restore_end(struct lane *lane)
 static int lane_restore(struct lane *lane)
 {
 	struct weir_offload_worker *worker = lane->carry->worker;
+	struct weir_flow flow = { 0 };
 	int unused = 0, status;
-	struct weir_flow flow;
 
 	status = record_find(worker->kernel, lane->from, &lane->cookie, &flow);
 	if (status)

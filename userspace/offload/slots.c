@@ -6,21 +6,35 @@
  */
 
 #include <errno.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 
 #include "offload/kernel.h"
 
+/* One that has ended and that nobody has waited for is gone as well. */
+static bool process_is_gone(pid_t pid)
+{
+	struct pollfd ended = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	bool gone;
+
+	if (ended.fd < 0)
+		return errno == ESRCH;
+	gone = poll(&ended, 1, 0) == 1;
+	close(ended.fd);
+	return gone;
+}
+
 static bool owner_is_gone(const struct weir_kernel *kernel, uint32_t owner)
 {
 	/* A container's daemon may have the same id after each start. */
 	if (owner == kernel->pid)
 		return true;
-	return kill((pid_t)owner, 0) && errno == ESRCH;
+	return process_is_gone((pid_t)owner);
 }
 
 /* Another worker or process may be taking or giving back at this moment. */
