@@ -76,6 +76,10 @@ static const struct read_case requests[] = {
 	  "X-Forwarded-For: 1.2.3.4\r\nAuthorization: Basic QQ==\r\nContent-Length: 2\r\n\r\nhi",
 	  "request POST origin - example.test / ?- 1.1 keep-alive\n Host: example.test\n"
 	  " X-Forwarded-For: 1.2.3.4\n Content-Length: *\nframing length 2\nbody hi\nend\n" },
+	{ GET HOST "Transfer_Encoding: chunked\r\nX-Forwarded_For: a\r\nCONTENT_LENGTH: 5\r\n"
+		   "x_other: b\r\nHos_t: c\r\n\r\n",
+	  "request GET origin - example.test / ?- 1.1 keep-alive\n Host: example.test\n x_other: b\n"
+	  " Hos_t: c\n" NONE },
 	{ GET HOST "Connection: ,,\r\nKeep-Alive: timeout=5\r\n\r\n", PLAIN NONE },
 	/* Upgrade and Expect. */
 	{ GET HOST "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",

@@ -247,6 +247,30 @@ static int check_host(struct weir_h1_parser *parser, struct weir_request *reques
 	return 0;
 }
 
+/* Whether NAME is that of a known field with an underscore in the place of a hyphen. */
+static bool check_is_alias(struct weir_text name)
+{
+	char hyphens[64];
+
+	if (name.size > sizeof(hyphens) || !memchr(name.data, '_', name.size))
+		return false;
+	for (size_t i = 0; i < name.size; i++)
+		hyphens[i] = name.data[i] == '_' ? '-' : name.data[i];
+	return weir_header_id((struct weir_text){ hyphens, name.size }) != WEIR_HEADER_OTHER;
+}
+
+/* Origins that hand fields on in variables (RFC 3875 section 4.1.18) cannot tell X_Forwarded_For
+ * from X-Forwarded-For, so that a client could say what only a proxy may. */
+static void check_aliases(struct weir_headers *headers)
+{
+	struct weir_header *field = NULL;
+
+	while ((field = weir_headers_next(headers, field))) {
+		if (field->id == WEIR_HEADER_OTHER && check_is_alias(field->name))
+			weir_headers_del_field(headers, field);
+	}
+}
+
 static int check_expect(struct weir_h1_parser *parser, struct weir_request *request)
 {
 	const struct weir_header *field = NULL;
@@ -292,6 +316,7 @@ int weir_h1_check_request(struct weir_h1_parser *parser, struct weir_request *re
 		rc = check_connection(parser, headers, &options);
 	if (rc)
 		return rc;
+	check_aliases(headers);
 	request->keep_alive = check_keeps_alive(&options, request->version);
 	request->accepts_trailers =
 		weir_headers_has_item(headers, WEIR_HEADER_TE, WEIR_TEXT("trailers"));
