@@ -126,7 +126,7 @@ def try_all(demo, cwd=None, status=0):
         assert f"127.0.0.1:{port}" in flows
         client.shutdown(1)
         assert net.read_to_end(client) == b""
-    demo.wait_for(r" 0 connections", len(demo.text))
+    demo.wait_for(r" 1 connections", len(demo.text))  # the demo's own guest
     demo.press(b"\x03")
     assert demo.end() == status, demo.text[-2000:]
     assert not os.path.exists(admin)
@@ -137,6 +137,27 @@ def try_all(demo, cwd=None, status=0):
 def test_demo_on_a_terminal(terminal):
     demo = terminal([build.program("weir"), "demo"], cwd=build.ROOT)
     try_all(demo, build.ROOT)
+
+
+def test_guest_moves_into_the_kernel_and_back(terminal, kernel_path):
+    """The demo's own flow, in the table, and what bpftool shows of it meanwhile."""
+    if kernel_path:
+        pytest.skip(f"needs bpf: {kernel_path}")
+    demo = terminal([build.program("weir"), "demo"])
+    demo.wait_for(READY)
+    row = r"\d+ +echo +127\.0\.0\.1:\d+ +(\x1b\S*)?%s"
+    demo.wait_for(row % "sockmap", len(demo.text), 30)
+    command = re.search(r"^ *(bpftool map dump pinned (\S+))", demo.text, re.M)
+    assert command, demo.text
+    if shutil.which("bpftool"):
+        dump = subprocess.run(command.group(1).split(), capture_output=True, text=True, timeout=60,
+                              check=True).stdout
+        assert "WEIR_FLOW_SOCKMAP" in dump and '"listener": "echo"' in dump, dump
+    demo.wait_for(row % "splice", len(demo.text), 30)
+    demo.wait_for(row % "sockmap", len(demo.text), 30)
+    demo.press(b"\x03")
+    assert demo.end() == 0, demo.text[-2000:]
+    assert not os.path.exists(os.path.dirname(command.group(2)))
 
 
 @pytest.mark.asan

@@ -16,6 +16,8 @@
 #include <weir/listener.h>
 
 #include "daemon/daemon.h"
+#include "tools/weir/demo_guest.h"
+#include "tools/weir/demo_pin.h"
 #include "tools/weir/demo_screen.h"
 #include "tools/weir/demo_web.h"
 #include "tools/weir/weir.h"
@@ -35,6 +37,7 @@ struct demo {
 	struct origin origins[ORIGIN_COUNT];
 	uint16_t metrics;
 	char socket[64];
+	struct demo_pin pin;
 	struct demo_screen screen;
 	bool is_terminal;
 };
@@ -42,7 +45,8 @@ struct demo {
 static const struct argp argp = {
 	.doc = "Show Weir at work: an echo service and a tiny web page behind it.\v"
 	       "Needs no configuration and no root; takes other ports when the usual ones are in "
-	       "use. Ctrl-C ends it.",
+	       "use. As root a guest of its own shows how a connection moves into the kernel and "
+	       "back. Ctrl-C ends it.",
 };
 
 /* The first free port of 127.0.0.1 from PORT on; the socket stays open in *FD. 0: there is none. */
@@ -89,11 +93,13 @@ static bool demo_find_ports(struct demo *demo)
 
 static char *demo_configuration(const struct demo *demo)
 {
-	char *text;
+	char *text, offload[128] = "";
 
+	if (demo->pin.folder[0] != '\0')
+		snprintf(offload, sizeof(offload), "offload: { pin: \"%s\" }\n", demo->pin.folder);
 	if (asprintf(&text,
 		     "admin: { socket: \"%s\", metrics: \"127.0.0.1:%u\" }\n"
-		     "shutdown: { deadline: 1s }\n"
+		     "shutdown: { deadline: 1s }\n%s"
 		     "listeners:\n"
 		     "  - { name: echo, address: \"127.0.0.1:%u\", layers: [ { access_log: {} } ], "
 		     "tcp: { to: echo } }\n"
@@ -102,7 +108,7 @@ static char *demo_configuration(const struct demo *demo)
 		     "upstreams:\n"
 		     "  - { name: echo, endpoints: [ \"127.0.0.1:%u\" ] }\n"
 		     "  - { name: web, endpoints: [ \"127.0.0.1:%u\" ] }\n",
-		     demo->socket, demo->metrics, demo->origins[ORIGIN_ECHO].front,
+		     demo->socket, demo->metrics, offload, demo->origins[ORIGIN_ECHO].front,
 		     demo->origins[ORIGIN_WEB].front, demo->origins[ORIGIN_ECHO].port,
 		     demo->origins[ORIGIN_WEB].port) < 0)
 		return NULL;
@@ -136,7 +142,27 @@ out:
 	return path;
 }
 
-static void demo_print(const struct demo *demo)
+/* Who carries, and what shows it. */
+static void demo_print_paths(const struct weir_daemon *daemon)
+{
+	const char *why = NULL, *pin = NULL;
+
+	if (!weir_daemon_has_kernel(daemon, &why, &pin)) {
+		printf("Connections are copied and spliced, because the kernel's path is not there: "
+		       "%s.\n\n",
+		       why ? why : "it is not known why");
+		return;
+	}
+	puts("A guest of the demo's own talks (the kernel carries: sockmap), sends bulk (splice), and "
+	     "begins again.");
+	if (pin)
+		printf("The kernel's own view of it:\n\n"
+		       "  bpftool map dump pinned %s/weir_flows\n",
+		       pin);
+	putchar('\n');
+}
+
+static void demo_print(const struct demo *demo, const struct weir_daemon *daemon)
 {
 	char *weirctl = find_weirctl();
 
@@ -145,10 +171,11 @@ static void demo_print(const struct demo *demo)
 	       "  curl http://127.0.0.1:%u/           a tiny web page\n"
 	       "  curl http://127.0.0.1:%u/metrics    what Weir counts\n"
 	       "  %s -s %s flows\n"
-	       "                                      connections as they are now\n\n"
-	       "Ctrl-C ends it.\n\n",
+	       "                                      connections as they are now\n\n",
 	       demo->origins[ORIGIN_ECHO].front, demo->origins[ORIGIN_WEB].front, demo->metrics,
 	       weirctl ? weirctl : "weirctl", demo->socket);
+	demo_print_paths(daemon);
+	puts("Ctrl-C ends it.\n");
 	fflush(stdout);
 	free(weirctl);
 }
@@ -169,7 +196,8 @@ static void on_ready(struct weir_daemon *daemon, struct weir_scope *scope, void 
 
 		demo->origins[i].listener = weir_listener_open(scope, &conf, NULL);
 	}
-	demo_print(demo);
+	demo_print(demo, daemon);
+	demo_guest_start(scope, demo->origins[ORIGIN_ECHO].front);
 	if (demo->is_terminal)
 		demo_screen_start(&demo->screen, daemon, scope);
 }
@@ -214,6 +242,7 @@ int tool_demo(int argc, char **argv)
 	tool_parse(&argp, argc, argv, NULL);
 	demo.is_terminal = isatty(STDOUT_FILENO);
 	snprintf(demo.socket, sizeof(demo.socket), "/tmp/weir-demo-%d.sock", (int)getpid());
+	demo_pin_open(&demo.pin);
 	demo.origins[ORIGIN_ECHO].service = weir_echo_service(NULL);
 	demo.origins[ORIGIN_WEB].service = demo_web_service();
 	if (demo.origins[ORIGIN_ECHO].service == NULL || demo.origins[ORIGIN_WEB].service == NULL)
@@ -223,5 +252,6 @@ int tool_demo(int argc, char **argv)
 	else
 		status = demo_run(&demo);
 	demo_fini(&demo);
+	demo_pin_close(&demo.pin);
 	return status < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

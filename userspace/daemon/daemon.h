@@ -42,6 +42,10 @@ int weir_daemon_reload(struct weir_daemon *daemon, struct weir_config_mistakes *
  * configuration says). Again with an earlier deadline shortens it. */
 void weir_daemon_drain(struct weir_daemon *daemon, uint64_t deadline_ms);
 
+/* Whether the kernel can carry flows; if not, *WHY, which lives as long as the daemon. *PIN is
+ * where its maps are pinned; NULL: nowhere. */
+bool weir_daemon_has_kernel(const struct weir_daemon *daemon, const char **why, const char **pin);
+
 /* One flow, copied from its worker. */
 struct weir_flow_info {
 	uint64_t id;

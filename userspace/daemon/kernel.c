@@ -82,6 +82,12 @@ static int check_abi(struct weir_daemon *daemon, struct weir_error *error)
 			      other);
 }
 
+bool weir_daemon_has_kernel(const struct weir_daemon *daemon, const char **why, const char **pin)
+{
+	*pin = weir_kernel_pin(daemon->kernel);
+	return weir_kernel_is_usable(daemon->kernel, why);
+}
+
 int kernel_open(struct weir_daemon *daemon, const struct weir_config *config,
 		struct weir_error *error)
 {
