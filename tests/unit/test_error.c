@@ -15,10 +15,10 @@
 static void test_every_own_status_has_a_text_and_a_name_of_its_own(void **state)
 {
 	(void)state;
-	for (int a = WEIR_ELIMIT; a >= WEIR_EADMIN; a--) {
+	for (int a = WEIR_ELIMIT; a >= WEIR_ESTATUS; a--) {
 		assert_string_not_equal(weir_strerror(a), "unknown error");
 		assert_string_not_equal(weir_error_name(a), "unknown");
-		for (int b = a - 1; b >= WEIR_EADMIN; b--) {
+		for (int b = a - 1; b >= WEIR_ESTATUS; b--) {
 			assert_string_not_equal(weir_strerror(a), weir_strerror(b));
 			assert_string_not_equal(weir_error_name(a), weir_error_name(b));
 		}

@@ -34,6 +34,7 @@ static const struct error_text error_texts[] = {
 	{ WEIR_EIDLE, "idle_timeout", "nothing moved for the idle timeout" },
 	{ WEIR_ELIFETIME, "lifetime", "the lifetime limit is reached" },
 	{ WEIR_EADMIN, "admin", "ended by an operator" },
+	{ WEIR_ESTATUS, "unexpected_status", "the health check got another status than expected" },
 	{ 0, "ok", "success" },
 };
 

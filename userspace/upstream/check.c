@@ -40,22 +40,34 @@ static uint64_t check_pause_ms(struct check *check)
 	return conf->health.interval_ms - most / 2 + check_jitter_ms(check);
 }
 
-/* Connects and closes. -ETIMEDOUT after the timeout. */
+/* Connects and closes. */
 static int check_connect(struct check *check)
 {
-	struct weir_keeper *keeper = check->keeper;
 	struct weir_stream *stream;
+	int status =
+		weir_connect(check->keeper->connector, NULL, &check->endpoint->target, &stream);
+
+	if (!status)
+		weir_stream_close(stream);
+	return status;
+}
+
+/* -ETIMEDOUT after the timeout. */
+static int check_once(struct check *check)
+{
+	struct weir_keeper *keeper = check->keeper;
 	struct weir_scope scope;
 	int status;
 
 	weir_scope_init(&scope, NULL);
 	weir_scope_set_timeout_ms(&scope, keeper->upstream->conf.health.timeout_ms);
 	weir_scope_enter(&scope);
-	status = weir_connect(keeper->connector, NULL, &check->endpoint->target, &stream);
+	if (keeper->upstream->check.path)
+		status = weir_keeper_http_check(keeper, check->endpoint);
+	else
+		status = check_connect(check);
 	weir_scope_leave(&scope);
 	weir_scope_fini(&scope);
-	if (!status)
-		weir_stream_close(stream);
 	return status;
 }
 
@@ -86,7 +98,7 @@ static int check_run(void *arg)
 	int status = weir_task_sleep_ms(check_jitter_ms(check));
 
 	while (!status && check_is_wanted(check)) {
-		int result = check_connect(check);
+		int result = check_once(check);
 
 		status = weir_task_check();
 		if (status)
@@ -109,7 +121,7 @@ int weir_keeper_check(struct weir_keeper *keeper, struct weir_endpoint *endpoint
 	struct check *check;
 	int status;
 
-	if (!keeper->upstream->conf.health.tcp)
+	if (!keeper->upstream->conf.health.tcp && !keeper->upstream->check.path)
 		return 0;
 	check = malloc(sizeof(*check));
 	if (!check)

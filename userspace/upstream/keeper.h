@@ -29,6 +29,16 @@ void weir_keeper_put(struct weir_keeper *keeper);
 /* check.c: starts checking ENDPOINT, until it has left the set. 0 or -errno. */
 int weir_keeper_check(struct weir_keeper *keeper, struct weir_endpoint *endpoint) WEIR_MUST_CHECK;
 
+/* http_check.c: asks ENDPOINT. 0; WEIR_ESTATUS; what connecting or the exchange returned. Parks. */
+int weir_keeper_http_check(struct weir_keeper *keeper, const struct weir_endpoint *endpoint)
+	WEIR_MUST_CHECK;
+/* Takes copies of what CONF says into CHECK, with defaults. 0 with nothing when it has no path;
+ * WEIR_ECONFIG, -ENOMEM. */
+int weir_http_check_init(struct weir_health_http_conf *check,
+			 const struct weir_health_http_conf *conf, struct weir_error *error)
+	WEIR_MUST_CHECK;
+void weir_http_check_fini(struct weir_health_http_conf *check);
+
 /* names.c: starts asking for the name of a listing. 0 or -errno. */
 int weir_keeper_ask(struct weir_keeper *keeper, size_t listing) WEIR_MUST_CHECK;
 /* The addresses of LISTING are now those of ANSWER; NULL: it has none. Endpoints whose address

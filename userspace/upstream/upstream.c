@@ -12,7 +12,7 @@
 #include <weir/log.h>
 #include <weir/loop.h>
 
-#include "upstream/upstream_internal.h"
+#include "upstream/keeper.h"
 
 /* ------------------------------------------------------------------------------------------
  * Configuration
@@ -155,6 +155,7 @@ struct weir_upstream *weir_upstream_new(const struct weir_upstream_conf *conf,
 	upstream->conf = *conf;
 	upstream->conf.name = NULL;
 	upstream->conf.endpoints = NULL;
+	upstream->conf.health.http = (struct weir_health_http_conf){ 0 };
 	conf_fill(&upstream->conf);
 	upstream->rules = (struct weir_health_rules){
 		.unhealthy = upstream->conf.health.unhealthy,
@@ -169,6 +170,7 @@ struct weir_upstream *weir_upstream_new(const struct weir_upstream_conf *conf,
 	}
 	upstream->name = upstream->object + strlen("upstream ");
 	if (conf_check_numbers(&upstream->conf, error) ||
+	    weir_http_check_init(&upstream->check, &conf->health.http, error) ||
 	    upstream_add_listings(upstream, conf, error))
 		goto fail;
 	if (upstream_add_first_set(upstream)) {
@@ -191,6 +193,7 @@ void weir_upstream_put(struct weir_upstream *upstream)
 {
 	if (!upstream || atomic_fetch_sub(&upstream->references, 1) > 1)
 		return;
+	weir_http_check_fini(&upstream->check);
 	weir_set_put(upstream->set);
 	pthread_mutex_destroy(&upstream->lock);
 	free(upstream->listings);

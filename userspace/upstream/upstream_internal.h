@@ -34,6 +34,7 @@ struct weir_upstream {
 	char *object;			/* "upstream NAME", for logs */
 	struct weir_upstream_conf conf; /* defaults filled in; name and endpoints are not kept */
 	struct weir_health_rules rules;
+	struct weir_health_http_conf check; /* texts owned; path NULL: none */
 	struct weir_listing *listings;
 	size_t n_listings;
 	_Atomic bool started;

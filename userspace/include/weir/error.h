@@ -26,6 +26,7 @@ enum weir_errno {
 	WEIR_EIDLE = -10011,	   /* nothing moved for the idle timeout */
 	WEIR_ELIFETIME = -10012,   /* the lifetime limit is reached */
 	WEIR_EADMIN = -10013,	   /* ended by an operator */
+	WEIR_ESTATUS = -10014,	   /* an HTTP health check got another status than expected */
 };
 
 /* A short text for any status of this library, 0 included. Static memory; never NULL. */

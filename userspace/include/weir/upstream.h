@@ -43,18 +43,28 @@ struct weir_endpoint_conf {
 	bool backup;	 /* used only when no other one may be */
 };
 
+/* A health check by a request over a new connection, which ends with it. */
+struct weir_health_http_conf {
+	const char *path;     /* with or without query; NULL: no check by HTTP */
+	const char *method;   /* NULL: GET */
+	const char *host;     /* NULL: the endpoint's name or address */
+	unsigned status_from; /* the expected statuses; 0: 200 */
+	unsigned status_to;   /* 0: 299, or status_from if that was said */
+};
+
 struct weir_upstream_conf {
 	const char *name; /* copied, as everything */
 	const struct weir_endpoint_conf *endpoints;
 	size_t n_endpoints;
 	enum weir_balance balance;
 	struct {
-		bool tcp;		 /* check by connecting */
-		uint64_t interval_ms;	 /* 0: 2000 */
-		uint64_t timeout_ms;	 /* 0: 1000 */
-		unsigned unhealthy;	 /* failures in a row; 0: 3 */
-		unsigned healthy;	 /* successes in a row; 0: 2 */
-		unsigned jitter_percent; /* of the interval; 0: 10 */
+		bool tcp;			   /* check by connecting */
+		struct weir_health_http_conf http; /* and asking */
+		uint64_t interval_ms;		   /* 0: 2000 */
+		uint64_t timeout_ms;		   /* 0: 1000 */
+		unsigned unhealthy;		   /* failures in a row; 0: 3 */
+		unsigned healthy;		   /* successes in a row; 0: 2 */
+		unsigned jitter_percent;	   /* of the interval; 0: 10 */
 	} health;
 	struct {
 		unsigned failures;	 /* in a row: connects that failed, calls without any
