@@ -90,6 +90,30 @@ static void test_request_lines(void **state)
 	assert_request(box, &plan, "CONNECT a:1 HTTP/1.1\r\nhOST: a\r\n\r\n");
 }
 
+static void test_absolute_targets(void **state)
+{
+	const struct weir_h1_plan plan = { .keep_alive = true, .absolute = true };
+	struct box *box = *state;
+	struct weir_request *request = &box->request;
+
+	add(&request->headers, "Host", "a");
+	assert_int_equal(weir_h1_write_request(&box->out, request, &plan), -EINVAL);
+	request->scheme = WEIR_TEXT("http");
+	assert_int_equal(weir_h1_write_request(&box->out, request, &plan), -EINVAL);
+	request->authority = WEIR_TEXT("a:81");
+	request->query = WEIR_TEXT("q");
+	assert_request(box, &plan, "GET http://a:81/?q HTTP/1.1\r\nHost: a\r\n\r\n");
+	request->query = weir_text_of(NULL);
+	request->path = WEIR_TEXT("b");
+	assert_int_equal(weir_h1_write_request(&box->out, request, &plan), -EINVAL);
+	request->method = WEIR_METHOD_OPTIONS;
+	request->path = WEIR_TEXT("*");
+	assert_request(box, &plan, "OPTIONS http://a:81 HTTP/1.1\r\nHost: a\r\n\r\n");
+	request->method = WEIR_METHOD_CONNECT;
+	request->form = WEIR_TARGET_AUTHORITY;
+	assert_request(box, &plan, "CONNECT a:81 HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+
 static void test_host_is_never_missing_nor_twice(void **state)
 {
 	const struct weir_h1_plan plan = { .keep_alive = true };
@@ -304,6 +328,7 @@ int main(void)
 		TEST(test_hop_by_hop),	     TEST(test_responses),
 		TEST(test_announced_length), TEST(test_injections),
 		TEST(test_bad_targets),	     TEST(test_chunks),
+		TEST(test_absolute_targets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -205,12 +205,25 @@ static int writer_end(struct writer *w, struct weir_buffer *out)
 	return 0;
 }
 
-/* The target in the form that a server is asked in: its own path, or "*", or CONNECT's. */
+static bool is_asterisk(struct weir_text path)
+{
+	return weir_text_is_equal(path, WEIR_TEXT("*"));
+}
+
+/* The target in the form that a server is asked in: its own path, or "*", or CONNECT's; a proxy is
+ * told where to (RFC 9112 section 3.2.2), by an empty path instead of "*" (section 3.2.4). */
 static void write_target(struct writer *w, const struct weir_request *request)
 {
 	if (request->form == WEIR_TARGET_AUTHORITY) {
 		write_text(w, request->authority);
 		return;
+	}
+	if (w->plan->absolute) {
+		write_text(w, request->scheme);
+		write_text(w, WEIR_TEXT("://"));
+		write_text(w, request->authority);
+		if (is_asterisk(request->path))
+			return;
 	}
 	write_text(w, request->path);
 	if (request->query.data) {
@@ -221,16 +234,20 @@ static void write_target(struct writer *w, const struct weir_request *request)
 
 /* Whether the request line that was written is read as it was meant: a target that somebody put
  * together with a space in it, or as anything but a path, is not. */
-static bool writer_target_is_sound(const char *head, const struct weir_request *request)
+static bool writer_target_is_sound(const struct writer *w, const char *head,
+				   const struct weir_request *request)
 {
+	bool is_path = weir_text_has_prefix(request->path, WEIR_TEXT("/"));
 	struct weir_text line = { head, (size_t)((const char *)rawmemchr(head, '\r') - head) };
 	struct weir_h1_request_line parts;
 	const char *why;
 
 	if (weir_h1_split_request_line(line, &parts, &why))
 		return false;
-	return request->form == WEIR_TARGET_AUTHORITY || parts.target.data[0] == '/' ||
-	       weir_text_is_equal(parts.target, WEIR_TEXT("*"));
+	if (w->plan->absolute && request->form != WEIR_TARGET_AUTHORITY)
+		return request->scheme.size && request->authority.size &&
+		       (is_path || is_asterisk(request->path));
+	return request->form == WEIR_TARGET_AUTHORITY || is_path || is_asterisk(parts.target);
 }
 
 int weir_h1_write_request(struct weir_buffer *out, const struct weir_request *request,
@@ -242,8 +259,8 @@ int weir_h1_write_request(struct weir_buffer *out, const struct weir_request *re
 	struct writer w;
 	int rc = writer_begin(&w, out, plan,
 			      writer_plan_size(plan) + writer_headers_size(&request->headers) +
-				      method.size + request->path.size + request->query.size +
-				      2 * request->authority.size);
+				      method.size + request->scheme.size + request->path.size +
+				      request->query.size + 2 * request->authority.size);
 
 	if (rc)
 		return rc;
@@ -252,7 +269,7 @@ int weir_h1_write_request(struct weir_buffer *out, const struct weir_request *re
 	write_target(&w, request);
 	write_text(&w, WEIR_TEXT(" HTTP/1.1"));
 	write_end(&w);
-	if (!writer_target_is_sound(weir_buffer_tail(out), request))
+	if (!writer_target_is_sound(&w, weir_buffer_tail(out), request))
 		return -EINVAL;
 	if (!weir_headers_find_id(&request->headers, WEIR_HEADER_HOST, NULL))
 		write_field(&w, weir_header_name(WEIR_HEADER_HOST), request->authority);

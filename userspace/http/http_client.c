@@ -60,6 +60,7 @@ struct weir_http_client *weir_http_client_new(const struct weir_http_client_conf
 		.continue_ns = OR_DEFAULT(conf->continue_ms, 1000) * NS_PER_MS,
 		.body_idle_ms = OR_DEFAULT(conf->body_idle_ms, 60000),
 		.kernel_bytes = OR_DEFAULT(conf->kernel_bytes, 65536),
+		.absolute = conf->proxy,
 	};
 	client->on_connected = conf->on_connected;
 	client->ctx = conf->ctx;
@@ -84,22 +85,22 @@ void weir_http_client_free(struct weir_http_client *client)
  * Exchanges
  */
 
-/* RFC 9112 section 3.2: every request has one. */
-static int request_add_host(struct weir_call *call, const struct weir_target *to)
+/* Host is written from it when the request has none (RFC 9112 section 3.2). */
+static int request_fill_authority(struct weir_call *call, const struct weir_target *to)
 {
 	struct weir_request *request = &call->request;
-	struct weir_text host = request->authority;
 	char text[WEIR_HOST_MAX + 8];
+	const char *copy;
 
-	if (weir_headers_find_id(&request->headers, WEIR_HEADER_HOST, NULL))
+	if (request->authority.data)
 		return 0;
-	if (!host.data) {
-		host = weir_text_of(weir_target_format(to, text, sizeof(text)));
-		host.data = weir_arena_memdup(&call->arena, host.data, host.size);
-		if (!host.data)
-			return -ENOMEM;
+	if (weir_address_is_unix(&to->address)) {
+		request->authority = WEIR_TEXT("localhost");
+		return 0;
 	}
-	return weir_headers_add_id(&request->headers, WEIR_HEADER_HOST, host);
+	copy = weir_arena_strdup(&call->arena, weir_target_format(to, text, sizeof(text)));
+	request->authority = weir_text_of(copy);
+	return copy ? 0 : -ENOMEM;
 }
 
 static int client_try(struct weir_http_client *client, struct http_exchange *ex,
@@ -128,7 +129,7 @@ int weir_http_client_exchange(struct weir_http_client *client, struct weir_call 
 	weir_http_client_settle(call);
 	if (to->address.size)
 		call->result.endpoint = to->address;
-	status = request_add_host(call, to);
+	status = request_fill_authority(call, to);
 	if (!status)
 		status = http_fed_new(call, &fed);
 	for (bool fresh = false; !status; fresh = true) {

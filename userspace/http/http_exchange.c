@@ -278,6 +278,7 @@ static void exchange_plan(struct http_exchange *ex)
 
 	plan->keep_alive = http_pool_may_keep(ex->pooled);
 	plan->upgrade = request->upgrade;
+	plan->absolute = ex->rules->absolute;
 	if (ex->fed && ex->fed->body.size == WEIR_BODY_UNKNOWN) {
 		plan->framing = WEIR_H1_CHUNKED;
 		plan->trailers = true;

@@ -28,6 +28,7 @@ struct http_rules {
 	uint64_t continue_ns;
 	uint64_t body_idle_ms;
 	uint64_t kernel_bytes;
+	bool absolute; /* as the plan's */
 };
 
 /* How far the request has got. */

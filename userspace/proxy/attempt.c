@@ -139,7 +139,8 @@ static bool failure_is_ours(const struct attempt *attempt)
 
 	return attempt->blameless || weir_scope_check(passage->outer) ||
 	       weir_http_client_broke_source(attempt->call) || attempt->status == WEIR_EQUEUE ||
-	       attempt->status == -ENOMEM || attempt->status == -ECANCELED;
+	       attempt->status == -ENOMEM || attempt->status == -EINVAL ||
+	       attempt->status == -ECANCELED;
 }
 
 static void attempt_report(struct attempt *attempt)

@@ -125,6 +125,7 @@ struct weir_h1_plan {
 	enum weir_http_version peer; /* who reads it: HTTP/1.0 is told of keep-alive */
 	bool keep_alive;	     /* else Connection: close is said */
 	bool trailers;		     /* some may follow: a Trailer field stays */
+	bool absolute;		     /* of a request to a proxy: its target in absolute form */
 	struct weir_text upgrade;    /* Connection: upgrade with this Upgrade; no data: none */
 	struct weir_text date;	     /* of a response without Date; no data: none */
 	struct weir_text server;     /* of a response without Server; no data: none */

@@ -29,12 +29,13 @@ struct weir_http_client_conf {
 	uint32_t max_requests;		  /* on one connection (unlimited) */
 	uint32_t queue;	   /* calls waiting for a connection to one target (1024): WEIR_EQUEUE */
 	uint64_t queue_ms; /* (5 s): WEIR_EQUEUE */
-	uint64_t first_byte_ms;	      /* from the end of the request to the response's head (60 s):
+	uint64_t first_byte_ms; /* from the end of the request to the response's head (60 s):
 				   * -ETIMEDOUT */
-	uint64_t body_idle_ms;	      /* between two pieces of the response's body, and while the
+	uint64_t body_idle_ms;	/* between two pieces of the response's body, and while the
 				   * target takes none of the request (60 s): -ETIMEDOUT */
-	uint64_t continue_ms;	      /* waiting for 100 before the body goes anyway (1 s) */
-	uint64_t kernel_bytes;	      /* as in weir/http_server.h */
+	uint64_t continue_ms;	/* waiting for 100 before the body goes anyway (1 s) */
+	uint64_t kernel_bytes;	/* as in weir/http_server.h */
+	bool proxy; /* targets are proxies: requests name scheme and host in their target */
 	struct weir_metrics *metrics; /* borrowed; may be NULL */
 	const char *name;	      /* upstream's name for metrics; copied; may be NULL */
 	/* Called when CALL has got its connection, before anything is sent; may be NULL. Must not
