@@ -8,16 +8,20 @@ _weir()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		COMPREPLY=($(compgen -W "run check schema serve demo --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run check schema serve send demo --help --version" -- "$cur"))
 		return
 	fi
 	case $prev in
+	-X | --request) COMPREPLY=($(compgen -W "GET HEAD POST PUT DELETE OPTIONS PATCH" -- "$cur")); return ;;
+	-o | --output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	-c | --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	esac
 	case $command:$cur in
 	run:-*) COMPREPLY=($(compgen -W "--config --no-keeper --restarts --backoff --help --usage" -- "$cur")) ;;
 	check:-*) COMPREPLY=($(compgen -W "--config --quiet --help --usage" -- "$cur")) ;;
 	serve:-*) COMPREPLY=($(compgen -W "--list --verbose --help --usage" -- "$cur")) ;;
+	send:-*) COMPREPLY=($(compgen -W "--request --header --data --output --include --verbose
+		--location --insecure --proxy --help --usage" -- "$cur")) ;;
 	*:-*) COMPREPLY=($(compgen -W "--help --usage" -- "$cur")) ;;
 	check:*) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	serve:*)

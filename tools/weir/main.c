@@ -21,6 +21,7 @@ static const struct {
 	{ "check", tool_check, "say what is wrong with a configuration" },
 	{ "schema", tool_schema, "print a JSON Schema of the configuration, for editors" },
 	{ "serve", tool_serve, "be a ready-made service: echo, discard, http, fs" },
+	{ "send", tool_send, "send an HTTP request" },
 	{ "demo", tool_demo, "show Weir at work, without a configuration" },
 };
 

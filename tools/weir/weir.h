@@ -29,6 +29,7 @@ int tool_run(int argc, char **argv);
 int tool_check(int argc, char **argv);
 int tool_schema(int argc, char **argv);
 int tool_serve(int argc, char **argv);
+int tool_send(int argc, char **argv);
 int tool_demo(int argc, char **argv);
 
 #endif

@@ -114,6 +114,8 @@ static int client_try(struct weir_http_client *client, struct http_exchange *ex,
 		return status;
 	call->result.attempts++;
 	call->result.connect_ns = pooled->connect_ns;
+	if (!to->address.size)
+		call->result.endpoint = *weir_stream_peer(pooled->stream);
 	if (client->on_connected)
 		client->on_connected(client->ctx, call);
 	return http_exchange_run(ex, pooled);
