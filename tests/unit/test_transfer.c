@@ -333,6 +333,65 @@ static void cancelling_ends_it(void **state)
 	broken_run(cancelled, STAGE_MEMORY, STAGE_MEMORY);
 }
 
+/* ---- one stream at both ends ---- */
+
+struct mirror {
+	struct weir_stream *ends[2];
+	uint64_t received;
+};
+
+#define MIRROR_BYTES (12u << 20) /* more than all sockets hold */
+
+static int mirror_send(void *arg)
+{
+	struct mirror *mirror = arg;
+	int status = payload_send(mirror->ends[0], MIRROR_BYTES);
+
+	return status ? status : weir_stream_shutdown(mirror->ends[0]);
+}
+
+/* Reads nothing until everything on the way is full. */
+static int mirror_receive(void *arg)
+{
+	struct mirror *mirror = arg;
+
+	assert_int_equal(weir_task_sleep_ms(50), 0);
+	return payload_check(mirror->ends[0], &mirror->received);
+}
+
+static int mirror_main(void *arg)
+{
+	struct mirror mirror = { 0 };
+	struct weir_transfer transfer = { .size = MIRROR_BYTES, .idle_ms = 10000 };
+	struct weir_scope scope;
+
+	stage_pair(mirror.ends, *(enum stage_kind *)arg);
+	transfer.from = transfer.to = mirror.ends[1];
+	weir_scope_init(&scope, NULL);
+	assert_int_equal(weir_scope_spawn(&scope, "send", mirror_send, &mirror, NULL), 0);
+	assert_int_equal(weir_scope_spawn(&scope, "receive", mirror_receive, &mirror, NULL), 0);
+	assert_int_equal(weir_transfer_run(&transfer), 0);
+	assert_int_equal(weir_stream_shutdown(mirror.ends[1]), 0);
+	weir_scope_join(&scope);
+	weir_scope_fini(&scope);
+	assert_int_equal(mirror.received, MIRROR_BYTES);
+	weir_stream_close(mirror.ends[0]);
+	weir_stream_close(mirror.ends[1]);
+	return 0;
+}
+
+static void stream_may_be_both_ends(void **state)
+{
+	(void)state;
+	for (enum stage_kind kind = STAGE_TCP; kind <= STAGE_MEMORY; kind++) {
+		struct stage stage;
+
+		stage_open(&stage);
+		stage_run(&stage, mirror_main, &kind);
+		stage_close(&stage);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +401,7 @@ int main(void)
 		cmocka_unit_test(nothing_moves_for_too_long),
 		cmocka_unit_test(receiver_that_resets_is_seen_while_the_source_is_silent),
 		cmocka_unit_test(cancelling_ends_it),
+		cmocka_unit_test(stream_may_be_both_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,7 @@
 
 struct engine;
 
-/* 0 after a move; -EAGAIN with engine->waits_for set; -errno. */
+/* 0 after a move; -EAGAIN with waits_for_source set; -errno. */
 typedef int engine_step_fn(struct engine *engine);
 
 struct engine {
@@ -30,12 +30,13 @@ struct engine {
 	struct weir_loop *loop;
 	struct pipe *pipe;
 	struct weir_buffer rest; /* read and not yet taken by the destination */
-	struct weir_stream *waits_for;
+	bool waits_for_source;
 };
 
-static int engine_wait_for(struct engine *engine, struct weir_stream *stream)
+/* Both may be one stream: an echo. */
+static int engine_wait_for(struct engine *engine, bool source)
 {
-	engine->waits_for = stream;
+	engine->waits_for_source = source;
 	return -EAGAIN;
 }
 
@@ -54,7 +55,7 @@ static uint64_t engine_left(const struct engine *engine)
 static int engine_note_no_bytes(struct engine *engine, ssize_t got)
 {
 	if (got == -EAGAIN)
-		return engine_wait_for(engine, engine->transfer->from);
+		return engine_wait_for(engine, true);
 	return engine_break(engine, got == 0 ? WEIR_EPROTO : (int)got, true);
 }
 
@@ -62,7 +63,7 @@ static int engine_note_no_bytes(struct engine *engine, ssize_t got)
 static int engine_note_sent(struct engine *engine, ssize_t sent)
 {
 	if (sent == -EAGAIN)
-		return engine_wait_for(engine, engine->transfer->to);
+		return engine_wait_for(engine, false);
 	if (sent < 0)
 		return engine_break(engine, (int)sent, false);
 	engine->transfer->moved += (uint64_t)sent;
@@ -206,11 +207,10 @@ static bool stream_has_error(struct weir_stream *stream)
 static int engine_park(struct engine *engine, uint64_t deadline)
 {
 	struct weir_transfer *transfer = engine->transfer;
-	bool source = engine->waits_for == transfer->from;
 	struct weir_task *task = weir_task_current();
 	int status;
 
-	if (!source)
+	if (!engine->waits_for_source)
 		return weir_stream_wait_until(transfer->to, WEIR_WRITABLE, deadline);
 	transfer->to->ops->subscribe(transfer->to, WEIR_ERROR, task);
 	status = weir_stream_wait_until(transfer->from, WEIR_READABLE, deadline);
