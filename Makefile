@@ -123,7 +123,6 @@ LIB_SRC := $(filter-out userspace/daemon/% userspace/examples/% userspace/includ
 	$(wildcard userspace/*/*.c userspace/*/*/*.c))
 WEIR_SRC := $(wildcard tools/weir/*.c)
 WEIRCTL_SRC := $(wildcard tools/weirctl/*.c)
-BENCH_SRC := $(wildcard tools/bench/*.c)
 
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
@@ -145,13 +144,12 @@ LIBSO := $(if $(SANITIZE),,$(B)/libweir.so)
 WEIR := $(if $(WEIR_SRC),$(B)/weir)
 WEIRCTL := $(if $(WEIRCTL_SRC),$(B)/weirctl)
 EXAMPLES := $(EXAMPLE_SRC:userspace/examples/%.c=$(B)/examples/%)
-BENCHES := $(BENCH_SRC:tools/bench/%.c=$(B)/bench/%)
 UNITS := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
 BPFTESTS := $(BPFTEST_SRC:tests/bpf/%.c=$(B)/tests/bpf/%)
 LOAD := $(if $(LOAD_SRC),$(B)/tests/load)
 FUZZERS := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/%)
 
-SRC := $(LIB_SRC) $(DAEMON_SRC) $(EXAMPLE_SRC) $(WEIR_SRC) $(WEIRCTL_SRC) $(BENCH_SRC) \
+SRC := $(LIB_SRC) $(DAEMON_SRC) $(EXAMPLE_SRC) $(WEIR_SRC) $(WEIRCTL_SRC) \
 	$(UNIT_SRC) $(UNIT_HELP_SRC) $(BPFTEST_SRC) $(BPFTEST_HELP_SRC) $(LOAD_SRC)
 OBJ := $(call obj,$(SRC))
 
@@ -166,7 +164,7 @@ else
 all: lib programs tests
 endif
 lib: $(LIBA) $(LIBSO) $(if $(LIBSO),$(B)/weir.pc)
-programs: $(WEIR) $(WEIRCTL) $(EXAMPLES) $(BENCHES)
+programs: $(WEIR) $(WEIRCTL) $(EXAMPLES)
 tests: $(UNITS) $(BPFTESTS) $(LOAD)
 fuzz: $(FUZZERS)
 
@@ -246,8 +244,7 @@ $(B)/weirctl: $(WEIRCTL_OBJ) $(LIBA)
 	$(Q)$(link) $(LIBS)
 
 $(EXAMPLES): $(B)/examples/%: $(B)/obj/userspace/examples/%.o $(LIBA)
-$(BENCHES): $(B)/bench/%: $(B)/obj/tools/bench/%.o $(LIBA)
-$(EXAMPLES) $(BENCHES):
+$(EXAMPLES):
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(link) $(LIBS)

@@ -97,12 +97,12 @@ def test_program_outside_the_tree(prefix, folder, kind, compiler):
 # with its real dependencies, and leaves no trace.
 SYSTEM = """set -e
 mount -t tmpfs none "$0"
-mkdir "$0/upper" "$0/work" "$0/root"
-mount -t overlay none -o "lowerdir=/,upperdir=$0/upper,workdir=$0/work" "$0/root"
-mount --rbind /dev "$0/root/dev"
-mount -t proc none "$0/root/proc"
-cp "$1" "$0/root/weir.deb"
-exec chroot "$0/root" bash -ec "$2"
+mkdir "$0/upper" "$0/work" "$0/whole"
+mount -t overlay none -o "lowerdir=/,upperdir=$0/upper,workdir=$0/work" "$0/whole"
+mount --rbind /dev "$0/whole/dev"
+mount -t proc none "$0/whole/proc"
+cp "$1" "$0/whole/weir.deb"
+exec chroot "$0/whole" bash -ec "$2"
 """
 INSIDE = """
 dpkg -i /weir.deb
