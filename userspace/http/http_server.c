@@ -207,6 +207,8 @@ static __attribute__((noinline)) enum server_next server_exchange(struct server_
 	call_begin(&c, sc);
 	status = h1_conn_read_request(&sc->h1, &c.call.request,
 				      deadline_in(sc->server->conf.head_ms));
+	/* How it came, not what an absolute form says of it: what is inside relies on that. */
+	c.call.request.scheme = WEIR_TEXT("http");
 	next = status == 1 ? call_handle(&c) : call_refuse_head(&c, status);
 	return call_end(&c, next);
 }
