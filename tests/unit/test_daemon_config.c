@@ -77,6 +77,145 @@ static void test_values_arrive_in_their_units(void **state)
 	weir_config_free(config);
 }
 
+static const char *const http =
+	"listeners:\n"
+	"  - name: web\n"
+	"    address: \"80\"\n"
+	"    http:\n"
+	"      layers: [ { rate_limit: { rate: 5 } } ]\n"
+	"      limits: { headers: 8KiB }\n"
+	"      forwarded: { trusted_proxies: 10.0.0.0/8, mode: replace }\n"
+	"      path: { forward: received }\n"
+	"      routes:\n"
+	"        - match:\n"
+	"            host: a.example\n"
+	"            path: [ /a, /b/* ]\n"
+	"            header: [ X-A, { name: X-B, is: c } ]\n"
+	"            any: [ { method: GET }, { query: q, not: { client: \"::1\" } } ]\n"
+	"          layers: [ { retry: { statuses: 503 } } ]\n"
+	"          rewrite: { prefix: /v2 }\n"
+	"          mirror: other\n"
+	"          retry: { attempts: 3, when: [connect, \"502\"] }\n"
+	"          split: { parts: [ { to: up, weight: 9 }, { to: other, weight: 1 } ], by: client }\n"
+	"        - redirect: \"https://h{uri}\"\n"
+	"upstreams:\n"
+	"  - { name: up, endpoints: [ \"1.2.3.4:80\" ], pool: { max_connections: 4 } }\n"
+	"  - { name: other, endpoints: [ \"1.2.3.5:80\" ], sticky: {} }\n";
+
+static void test_http_arrives(void **state)
+{
+	struct weir_config_mistakes mistakes = { 0 };
+	struct weir_config *config = weir_config_parse(http, strlen(http), "h", &mistakes);
+	const struct weir_config_route *route;
+	const struct weir_config_http *conf;
+
+	(void)state;
+	if (!config)
+		fail_msg("%u: %s", mistakes.list[0].line, mistakes.list[0].message);
+	conf = &config->listeners[0].http;
+	assert_null(config->listeners[0].tcp.place.file);
+	assert_int_equal(conf->place.line, 5);
+	assert_int_equal(conf->limits.head_bytes, 8192);
+	assert_true(conf->path.as_received);
+	assert_int_equal(conf->forwarded.trusted_count, 1);
+	assert_int_equal(conf->forwarded.mode, WEIR_FORWARDED_REPLACE);
+	assert_int_equal(conf->layers[0].type, WEIR_CONFIG_HTTP_RATE_LIMIT);
+	assert_int_equal(conf->routes_count, 2);
+	route = &conf->routes[0];
+	assert_int_equal(route->place.line, 10);
+	assert_string_equal(route->match.host[0], "a.example");
+	assert_int_equal(route->match.path_count, 2);
+	assert_string_equal(route->match.header[0].name, "X-A");
+	assert_string_equal(route->match.header[1].is, "c");
+	assert_string_equal(route->match.any[1].none[0].client[0], "::1");
+	assert_int_equal(route->layers[0].retry.statuses_count, 1);
+	assert_int_equal(route->layers[0].retry.statuses[0], 503);
+	assert_string_equal(route->mirror.to, "other");
+	assert_int_equal(route->retry.on, WEIR_RETRY_CONNECT | WEIR_RETRY_502);
+	assert_int_equal(route->split.parts[1].weight, 1);
+	assert_string_equal(conf->routes[1].redirect.to, "https://h{uri}");
+	assert_null(conf->routes[1].match.place.file);
+	assert_int_equal(config->upstreams[0].http.pool.max_connections, 4);
+	assert_non_null(config->upstreams[1].http.sticky.place.file);
+	weir_config_free(config);
+}
+
+/* What follows "routes: [ { ... } ]" of a listener; "up" is an upstream. */
+static const struct {
+	const char *http;
+	const char *message;
+} wrong_http[] = {
+	{ "routes: [ { match: { path: /a } } ]",
+	  "a route has none of to, split, respond, redirect, files" },
+	{ "routes: [ { to: up, respond: 200 } ]", "a route has more than one of to, split" },
+	{ "routes: [ { to: upp } ]", "there is no upstream \"upp\"" },
+	{ "routes: [ { to: up }, { respond: 200 } ]", "this route takes every call" },
+	{ "routes: [ { name: a, match: { path: / }, to: up }, { name: a, to: up } ]",
+	  "two routes are called \"a\"" },
+	{ "routes: [ { match: { path: a }, to: up } ]", "does not start with /" },
+	{ "routes: [ { match: { any: [ { host: \"a:80\" } ] }, to: up } ]", "has a port" },
+	{ "routes: [ { match: { client: 10.0.0.0/40 }, to: up } ]", "is no network" },
+	{ "routes: [ { match: { header: { name: A, is: b, prefix: c } }, to: up } ]",
+	  "both \"is\" and \"prefix\"" },
+	{ "routes: [ { match: { any: [ { any: [] } ] }, to: up } ]", "unknown key \"any\"" },
+	{ "routes: [ { rewrite: { prefix: v2 }, to: up } ]", "does not start with /" },
+	{ "routes: [ { redirect: \"/{\" } ]", "encloses no name" },
+	{ "routes: [ { redirect: { to: /, status: 304 } } ]", "is no redirect" },
+	{ "routes: [ { respond: { status: 204, body: x } } ]", "have no body" },
+	{ "routes: [ { respond: { headers: { name: Content-Length, value: 3 } } } ]",
+	  "is Weir's to write" },
+	{ "routes: [ { split: { parts: [ { to: up, weight: 0 } ] } } ]", "serves nobody" },
+	{ "routes: [ { split: { by: cookie, parts: [ { to: up, weight: 1 } ] } } ]",
+	  "no name to split by" },
+	{ "routes: [ { split: { name: a, parts: [ { to: up, weight: 1 } ] } } ]",
+	  "the split's \"name\" means nothing" },
+	{ "routes: [ { split: { parts: [ { to: up, weight: 1 }, { to: no, weight: 1 } ] } } ]",
+	  "there is no upstream \"no\"" },
+	{ "routes: [ { mirror: no, to: up } ]", "there is no upstream \"no\"" },
+	{ "routes: [ { retry: { when: [ never, connect ] }, to: up } ]",
+	  "\"never\" stands beside" },
+	{ "routes: [ { timeout: 5s, respond: 200 } ]", "\"timeout\" means nothing" },
+	{ "routes: [ { files: { root: /, listings: true } } ]", "unknown key \"listings\"" },
+	{ "layers: [ { headers: { request: { set: A } } } ], routes: [ { to: up } ]",
+	  "a header change has no value" },
+	{ "layers: [ { headers: { response: { set: A, add: B, value: c } } } ], routes: [ { to: up } ]",
+	  "more than one verb" },
+	{ "layers: [ { access_log: { format: template } } ], routes: [ { to: up } ]",
+	  "the access log has no template" },
+	{ "layers: [ { error_pages: { pages: [ { status: 404 } ] } } ], routes: [ { to: up } ]",
+	  "both a content and a file, or neither" },
+	{ "layers: [ { timeout: {} } ], routes: [ { to: up } ]", "" },
+	{ "layers: [ { retry: { statuses: [ 700 ] } } ], routes: [ { to: up } ]", "too large" },
+	{ "forwarded: { trusted_proxies: proxy.example }, routes: [ { to: up } ]",
+	  "\"proxy.example\" is no network" },
+	{ "forwarded: { via: \"a b\" }, routes: [ { to: up } ]", "is not a name" },
+	{ "limits: { fields: 1000 }, routes: [ { to: up } ]", "too large" },
+	{ "routes: []", "is an empty list" },
+	{ "layers: []", "has no \"routes\"" },
+};
+
+static void test_mistakes_of_http_are_found(void **state)
+{
+	struct weir_config_mistakes mistakes;
+	char text[1024];
+
+	(void)state;
+	for (size_t i = 0; i < WEIR_ARRAY_SIZE(wrong_http); i++) {
+		memset(&mistakes, 0, sizeof(mistakes));
+		snprintf(text, sizeof(text),
+			 "upstreams: [ { name: up, endpoints: [ \"1.2.3.4:5\" ] } ]\n"
+			 "listeners:\n- name: web\n  address: \"80\"\n  http: { %s }\n",
+			 wrong_http[i].http);
+		if (weir_config_parse(text, strlen(text), "f", &mistakes))
+			fail_msg("%s: is right", wrong_http[i].http);
+		if (!strstr(mistakes.list[0].message, wrong_http[i].message))
+			fail_msg("%s: %s", wrong_http[i].http, mistakes.list[0].message);
+		assert_int_equal(mistakes.list[0].line, 5);
+		assert_true(mistakes.list[0].remedy[0]);
+		weir_config_mistakes_fini(&mistakes);
+	}
+}
+
 static void test_an_empty_text_has_the_defaults(void **state)
 {
 	struct weir_config_mistakes mistakes = { 0 };
@@ -199,6 +338,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_values_arrive_in_their_units),
+		cmocka_unit_test(test_http_arrives),
+		cmocka_unit_test(test_mistakes_of_http_are_found),
 		cmocka_unit_test(test_an_empty_text_has_the_defaults),
 		cmocka_unit_test(test_mistakes_say_where_what_and_how),
 		cmocka_unit_test(test_all_mistakes_are_found),

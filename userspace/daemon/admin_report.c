@@ -2,6 +2,7 @@
 
 #include "daemon/admin_report.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -93,13 +94,18 @@ json_t *report_status(struct weir_daemon *daemon)
 
 static json_t *listener_json(struct weir_daemon *daemon, const struct weir_config_listener *conf)
 {
+	bool http = conf->http.place.file != NULL;
 	struct listener_totals totals;
+	char to[32];
 
+	snprintf(to, sizeof(to), "http: %u route%s", conf->http.routes_count,
+		 conf->http.routes_count == 1 ? "" : "s");
 	listener_metrics_sum(daemon->metrics, conf->name, &totals);
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "name", conf->name, "address",
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s}", "name", conf->name, "address",
 			 conf->address, "active", INT(totals.active), "accepted",
 			 INT(totals.accepted), "refused", INT(totals.refused), "accept_errors",
-			 INT(totals.accept_errors), "to", conf->tcp.to);
+			 INT(totals.accept_errors), "protocol", http ? "http" : "tcp", "to",
+			 http ? to : conf->tcp.to);
 }
 
 json_t *report_listeners(struct weir_daemon *daemon)
@@ -168,13 +174,14 @@ json_t *report_upstreams(struct weir_daemon *daemon)
 
 static json_t *flow_json(const struct weir_flow_info *flow)
 {
-	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:I, s:i}", "id",
-			 INT(flow->id), "listener", flow->listener, "client", flow->client,
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:I, s:i}",
+			 "id", INT(flow->id), "listener", flow->listener, "client", flow->client,
 			 "upstream", flow->upstream, "endpoint", flow->endpoint, "path",
 			 weir_path_name(flow->path), "why", flow->why != NULL ? flow->why : "",
 			 "bytes_up", INT(flow->bytes_up), "bytes_down", INT(flow->bytes_down),
 			 "age_ms", INT(flow->age_ms), "idle_ms", INT(flow->idle_ms), "switches",
-			 (int)flow->switches, "spills", INT(flow->spills), "worker", (int)flow->worker);
+			 (int)flow->switches, "spills", INT(flow->spills), "worker",
+			 (int)flow->worker);
 }
 
 json_t *report_flows(struct weir_daemon *daemon, const char *listener)

@@ -15,11 +15,8 @@
 #include <weir/log.h>
 #include <weir/upstream.h>
 
-/* Where something was written. */
-struct weir_config_place {
-	char *file;
-	uint32_t line;
-};
+#include "daemon/config_http.h"
+#include "daemon/config_place.h"
 
 enum weir_config_log_to {
 	WEIR_CONFIG_LOG_STDERR,
@@ -112,7 +109,8 @@ struct weir_config_listener {
 	uint32_t backlog;
 	struct weir_config_layer *layers; /* outermost first */
 	uint32_t layers_count;
-	struct weir_config_tcp tcp;
+	struct weir_config_tcp tcp; /* exactly one of these two */
+	struct weir_config_http http;
 };
 
 struct weir_config_endpoint {
@@ -144,13 +142,14 @@ struct weir_config_upstream {
 	} health;
 	struct {
 		uint32_t failures;
+		uint32_t server_errors;
+		uint32_t gateway_errors;
 		uint64_t base_ms;
 		uint64_t max_ms;
 		uint32_t max_percent;
 	} ejection;
-	struct {
-		uint32_t attempts;
-	} retry;
+	struct weir_config_retry retry;
+	struct weir_config_upstream_http http;
 	uint64_t slow_start_ms;
 	enum weir_config_established established;
 	struct {

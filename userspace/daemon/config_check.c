@@ -208,7 +208,8 @@ static uint64_t key_max(const struct config_key *key)
 }
 
 static void check_range(struct checker *checker, const struct config_key *key,
-			const struct config_node *node, int status, uint64_t value)
+			enum config_type type, const struct config_node *node, int status,
+			uint64_t value)
 {
 	bool low = status == 0 && value < key->min;
 	char bound[32], remedy[64];
@@ -217,17 +218,17 @@ static void check_range(struct checker *checker, const struct config_key *key,
 		put(checker, "%llu", (unsigned long long)value);
 		return;
 	}
-	format_bound(key->type, low ? key->min : key_max(key), bound, sizeof(bound));
+	format_bound(type, low ? key->min : key_max(key), bound, sizeof(bound));
 	snprintf(remedy, sizeof(remedy), "write %s or %s", bound, low ? "more" : "less");
 	config_mistake(checker->mistakes, node, remedy, "\"%s\" is %s, which is too %s", key->name,
 		       node->text, low ? "small" : "large");
 }
 
-static int number_value(const struct config_key *key, const char *text, uint64_t *value)
+static int number_value(enum config_type type, const char *text, uint64_t *value)
 {
 	int status;
 
-	switch (key->type) {
+	switch (type) {
 	case CONFIG_DURATION:
 		return config_value_duration(text, value);
 	case CONFIG_SECONDS:
@@ -246,25 +247,25 @@ static int number_value(const struct config_key *key, const char *text, uint64_t
 }
 
 static void check_number(struct checker *checker, const struct config_key *key,
-			 const struct config_node *node)
+			 enum config_type type, const struct config_node *node)
 {
 	uint64_t value = 0;
 	double fraction;
 	int status;
 
-	if (key->type == CONFIG_NUMBER) {
+	if (type == CONFIG_NUMBER) {
 		if (config_value_number(node->text, &fraction) < 0 || fraction <= 0 ||
 		    fraction > (double)key->max)
-			mistake_value(checker, key, key->type, node);
+			mistake_value(checker, key, type, node);
 		else
 			put(checker, "%.17g", fraction);
 		return;
 	}
-	status = number_value(key, node->text, &value);
+	status = number_value(type, node->text, &value);
 	if (status == -EINVAL)
-		mistake_value(checker, key, key->type, node);
+		mistake_value(checker, key, type, node);
 	else
-		check_range(checker, key, node, status, value);
+		check_range(checker, key, type, node, status, value);
 }
 
 static const struct config_word *find_word(const struct config_key *key, const char *text)
@@ -291,15 +292,15 @@ static void mistake_word(struct checker *checker, const struct config_key *key,
 		       "\"%s\" cannot be \"%.100s\"", key->name, node->text);
 }
 
-static void check_word(struct checker *checker, const struct config_key *key,
+static void check_word(struct checker *checker, const struct config_key *key, enum config_type type,
 		       const struct config_node *node)
 {
 	const struct config_word *word = find_word(key, node->text);
 
 	if (word != NULL)
 		put(checker, "%llu", (unsigned long long)word->value);
-	else if (key->type == CONFIG_COUNT)
-		check_number(checker, key, node);
+	else if (type == CONFIG_COUNT)
+		check_number(checker, key, type, node);
 	else
 		mistake_word(checker, key, node);
 }
@@ -328,14 +329,14 @@ static void check_scalar(struct checker *checker, const struct config_key *key,
 		break;
 	case CONFIG_WORD:
 	case CONFIG_COUNT:
-		check_word(checker, key, node);
+		check_word(checker, key, type, node);
 		break;
 	case CONFIG_NUMBER:
 	case CONFIG_DURATION:
 	case CONFIG_SECONDS:
 	case CONFIG_SIZE:
 	case CONFIG_PERCENT:
-		check_number(checker, key, node);
+		check_number(checker, key, type, node);
 		break;
 	default:
 		check_string(checker, key, type, node);
@@ -376,11 +377,26 @@ static void check_words(struct checker *checker, const struct config_key *key,
 static void check_map(struct checker *checker, const struct config_key *key,
 		      const struct config_table *table, const struct config_node *node);
 
+static void check_element(struct checker *checker, const struct config_key *key,
+			  const struct config_node *node)
+{
+	if (key->table != NULL)
+		check_map(checker, key, key->table, node);
+	else
+		check_scalar(checker, key, key->item, node);
+}
+
 static void check_list(struct checker *checker, const struct config_key *key,
 		       const struct config_node *node)
 {
 	const struct config_entry *entry;
 
+	if (node->kind != CONFIG_KIND_SEQUENCE && key->or_one && !config_node_is_null(node)) {
+		put(checker, "[");
+		check_element(checker, key, node);
+		put(checker, "]");
+		return;
+	}
 	if (node->kind != CONFIG_KIND_SEQUENCE) {
 		mistake_kind(checker, key, CONFIG_LIST, node);
 		return;
@@ -390,10 +406,7 @@ static void check_list(struct checker *checker, const struct config_key *key,
 			       "\"%s\" is an empty list", key->name);
 	put(checker, "[");
 	for (entry = node->first; entry != NULL && !checker->broken; entry = entry->next) {
-		if (key->table != NULL)
-			check_map(checker, key, key->table, entry->value);
-		else
-			check_scalar(checker, key, key->item, entry->value);
+		check_element(checker, key, entry->value);
 		put(checker, entry->next != NULL ? "," : "");
 	}
 	put(checker, "]");
@@ -531,6 +544,25 @@ static void check_one_of(struct checker *checker, const struct config_table *tab
 		put(checker, ",\"" CONFIG_KEY_TYPE "\":%td", key - table->keys);
 }
 
+/* Keys of which exactly one is written. */
+static void check_either(struct checker *checker, const struct config_table *table,
+			 const struct config_node *map)
+{
+	char names[128] = "", remedy[160];
+	size_t i, n = 0;
+
+	for (i = 0; i < WEIR_ARRAY_SIZE(table->either) && table->either[i] != NULL; i++) {
+		n += config_node_get(map, table->either[i]) != NULL;
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
+			 i == 0 ? "" : ", ", table->either[i]);
+	}
+	if (i == 0 || n == 1)
+		return;
+	snprintf(remedy, sizeof(remedy), "write one of %s", names);
+	config_mistake(checker->mistakes, map, remedy, "%s has %s of %s", table->noun,
+		       n == 0 ? "none" : "more than one", names);
+}
+
 static void check_members(struct checker *checker, const struct config_table *table,
 			  const struct config_node *map)
 {
@@ -543,6 +575,7 @@ static void check_members(struct checker *checker, const struct config_table *ta
 	for (entry = map->first; entry != NULL && !checker->broken; entry = entry->next)
 		check_entry(checker, table, map, entry);
 	check_absent(checker, table, map);
+	check_either(checker, table, map);
 	put(checker, "}");
 }
 

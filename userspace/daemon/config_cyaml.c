@@ -31,6 +31,10 @@ static const cyaml_schema_value_t *element_of(const struct config_key *key)
 		value->mapping.fields = fields_of(key->table);
 		return value->mapping.fields == NULL ? NULL : value;
 	}
+	if (key->item == CONFIG_COUNT) {
+		value->type = CYAML_UINT;
+		return value;
+	}
 	value->type = CYAML_STRING;
 	value->flags = CYAML_FLAG_POINTER;
 	value->string.max = CYAML_UNLIMITED;

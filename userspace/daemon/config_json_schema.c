@@ -77,9 +77,22 @@ static json_t *scalar_json(const struct config_key *key, enum config_type type)
 	return schema;
 }
 
+static json_t *list_json(const struct config_key *key)
+{
+	json_t *item = key->table != NULL ? table_json(key->table) : scalar_json(key, key->item);
+	json_t *list = json_pack("{s:s, s:I, s:O}", "type", "array", "minItems",
+				 (json_int_t)(key->min > 0), "items", item);
+
+	if (!key->or_one) {
+		json_decref(item);
+		return list;
+	}
+	return json_pack("{s:[o, o]}", "anyOf", item, list);
+}
+
 static json_t *value_json(const struct config_key *key)
 {
-	json_t *schema, *item;
+	json_t *schema;
 
 	switch (key->type) {
 	case CONFIG_BOOL:
@@ -94,9 +107,7 @@ static json_t *value_json(const struct config_key *key)
 	case CONFIG_MAP:
 		return table_json(key->table);
 	case CONFIG_LIST:
-		item = key->table != NULL ? table_json(key->table) : scalar_json(key, key->item);
-		return json_pack("{s:s, s:I, s:o}", "type", "array", "minItems",
-				 (json_int_t)key->min, "items", item);
+		return list_json(key);
 	default:
 		schema = scalar_json(key, key->type);
 		if (key->words != NULL)
@@ -116,6 +127,16 @@ static json_t *key_json(const struct config_key *key)
 	return schema;
 }
 
+static json_t *either_json(const struct config_table *table)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < WEIR_ARRAY_SIZE(table->either) && table->either[i] != NULL; i++)
+		json_array_append_new(list, json_pack("{s:[s]}", "required", table->either[i]));
+	return list;
+}
+
 static json_t *table_json(const struct config_table *table)
 {
 	json_t *properties = json_object(), *required = json_array();
@@ -132,6 +153,8 @@ static json_t *table_json(const struct config_table *table)
 	if (json_array_size(required) > 0)
 		json_object_set(schema, "required", required);
 	json_decref(required);
+	if (table->either[0] != NULL)
+		json_object_set_new(schema, "oneOf", either_json(table));
 	if (table->one_of)
 		json_object_update_new(schema, json_pack("{s:i, s:i}", "minProperties", 1,
 							 "maxProperties", 1));

@@ -28,7 +28,10 @@
 #define DAYS(n)	    ((uint64_t)(n)*86400000)
 #define CONNECTIONS UINT64_C(100000000)
 
+extern const struct config_table config_http_layer_table;
+extern const struct config_table config_http_table;
 extern const struct config_table config_layer_table;
+extern const struct config_table config_retry_table;
 extern const struct config_table config_upstream_table;
 
 #endif

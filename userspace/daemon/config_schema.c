@@ -202,10 +202,21 @@ static const struct config_key listener_keys[] = {
 	  .type = CONFIG_MAP,
 	  MEMBER(struct weir_config_listener, tcp),
 	  .table = &tcp_table,
-	  .required = true,
 	  .doc = "carry the bytes to an upstream" },
+	{ .name = "http",
+	  .type = CONFIG_MAP,
+	  MEMBER(struct weir_config_listener, http),
+	  .table = &config_http_table,
+	  .doc = "speak HTTP, and route each call" },
 };
-TABLE(listener, "a listener", struct weir_config_listener, true);
+static const struct config_table listener_table = {
+	.noun = "a listener",
+	.keys = listener_keys,
+	.n = WEIR_ARRAY_SIZE(listener_keys),
+	.size = sizeof(struct weir_config_listener),
+	.has_place = true,
+	.either = { "tcp", "http" },
+};
 
 static const struct config_key root_keys[] = {
 	{ .name = "admin",

@@ -50,7 +50,8 @@ struct config_key {
 	const struct config_word *words;
 	size_t n_words;
 	const struct config_table *table; /* of a map, or of the maps in a list */
-	enum config_type item;		  /* of a list without table */
+	enum config_type item;		  /* of a list without table: a kind of text, or a count */
+	bool or_one;			  /* of a list: an element alone stands for a list of it */
 	const char *fallback;		  /* the default, for people; NULL: there is none */
 	const char *doc;
 };
@@ -62,6 +63,7 @@ struct config_table {
 	uint32_t size;	       /* of the struct */
 	bool has_place;	       /* starts with a struct weir_config_place */
 	const char *shorthand; /* a scalar instead of the mapping is the value of this key */
+	const char *either[6]; /* exactly one of these keys; NULL after the last */
 	bool one_of;	       /* exactly one key; its index goes to the member "(type)" */
 	uint32_t type_offset;
 };

@@ -7,28 +7,26 @@
 
 #include <weir/address.h>
 
-#include "daemon/config_check.h"
+#include "daemon/config_sense.h"
 #include "daemon/config_suggest.h"
 
-struct sense {
-	const struct weir_config *config;
-	struct weir_config_mistakes *mistakes;
-	const struct config_node *listeners; /* lists of the tree, in the same order */
-	const struct config_node *upstreams;
-};
-
-/* The value of KEY when it was written, else the mapping itself. */
-static const struct config_node *place(const struct config_node *map, const char *key)
+const struct config_node *config_place(const struct config_node *map, const char *key)
 {
 	const struct config_node *node = config_node_get(map, key);
 
 	return node != NULL ? node : map;
 }
 
+const struct config_node *config_element(const struct config_node *list, size_t index)
+{
+	return list != NULL && list->kind == CONFIG_KIND_SEQUENCE ? config_node_at(list, index)
+								  : list;
+}
+
 /* ---- listeners ---------------------------------------------------------------------------- */
 
-static void check_layer(struct sense *sense, const struct weir_config_layer *layer,
-			const struct config_node *node)
+static void check_layer(struct sense *sense, const struct weir_config_listener *listener,
+			const struct weir_config_layer *layer, const struct config_node *node)
 {
 	switch (layer->type) {
 	case WEIR_CONFIG_SOURCE_LIMIT:
@@ -36,13 +34,16 @@ static void check_layer(struct sense *sense, const struct weir_config_layer *lay
 			config_mistake(sense->mistakes, node, "add \"connections\" or \"rate\"",
 				       "\"source_limit\" limits nothing");
 		else if (layer->source_limit.burst != 0 && layer->source_limit.rate == 0)
-			config_mistake(sense->mistakes, place(node, "burst"), "add \"rate\"",
+			config_mistake(sense->mistakes, config_place(node, "burst"), "add \"rate\"",
 				       "\"burst\" means nothing without \"rate\"");
 		break;
 	case WEIR_CONFIG_BANDWIDTH:
 		if (layer->bandwidth.upload == 0 && layer->bandwidth.download == 0)
 			config_mistake(sense->mistakes, node, "add \"upload\" or \"download\"",
 				       "\"bandwidth\" limits nothing");
+		else if (listener->http.place.file != NULL)
+			config_mistake(sense->mistakes, node, "remove it",
+				       "\"bandwidth\" cannot slow what HTTP sends");
 		break;
 	default:
 		break;
@@ -59,7 +60,7 @@ static void check_layers(struct sense *sense, const struct weir_config_listener 
 	for (i = 0; i < listener->layers_count; i++) {
 		layer = config_node_at(layers, i);
 		if (layer != NULL && layer->first != NULL)
-			check_layer(sense, &listener->layers[i], layer->first->value);
+			check_layer(sense, listener, &listener->layers[i], layer->first->value);
 	}
 }
 
@@ -82,32 +83,42 @@ static void check_listener_twice(struct sense *sense, uint32_t index,
 	for (i = 0; i < index; i++) {
 		other = &sense->config->listeners[i];
 		if (strcmp(other->name, listener->name) == 0)
-			config_mistake(sense->mistakes, place(node, "name"), "choose another name",
+			config_mistake(sense->mistakes, config_place(node, "name"),
+				       "choose another name",
 				       "two listeners are called \"%s\", the first at %s:%u",
 				       listener->name, other->place.file, other->place.line);
 		if (is_same_address(other->address, listener->address))
-			config_mistake(sense->mistakes, place(node, "address"),
+			config_mistake(sense->mistakes, config_place(node, "address"),
 				       "choose another address",
 				       "listener \"%s\" has the address of listener \"%s\"",
 				       listener->name, other->name);
 	}
 }
 
-static void check_to(struct sense *sense, const struct weir_config_tcp *tcp,
-		     const struct config_node *node)
+void config_check_upstream_name(struct sense *sense, const char *name,
+				const struct config_node *node)
 {
-	const struct config_node *at = place(config_node_get(node, "tcp"), "to");
 	struct config_suggest suggest;
 	uint32_t i;
 
-	if (weir_config_upstream(sense->config, tcp->to) != NULL)
+	if (weir_config_upstream(sense->config, name) != NULL)
 		return;
-	config_suggest_init(&suggest, tcp->to);
+	config_suggest_init(&suggest, name);
 	for (i = 0; i < sense->config->upstreams_count; i++)
 		config_suggest_add(&suggest, sense->config->upstreams[i].name);
-	config_mistake(sense->mistakes, at,
+	config_mistake(sense->mistakes, node,
 		       i == 0 ? "add it under \"upstreams\"" : config_suggest_text(&suggest),
-		       "there is no upstream \"%s\"", tcp->to);
+		       "there is no upstream \"%s\"", name);
+}
+
+static void check_kind(struct sense *sense, const struct weir_config_listener *listener,
+		       const struct config_node *node)
+{
+	if (listener->http.place.file != NULL)
+		config_check_http(sense, listener, config_node_get(node, "http"));
+	else
+		config_check_upstream_name(sense, listener->tcp.to,
+					   config_place(config_node_get(node, "tcp"), "to"));
 }
 
 static void check_listener(struct sense *sense, uint32_t index)
@@ -116,11 +127,12 @@ static void check_listener(struct sense *sense, uint32_t index)
 	const struct config_node *node = config_node_at(sense->listeners, index);
 
 	check_listener_twice(sense, index, node);
-	check_to(sense, &listener->tcp, node);
+	check_kind(sense, listener, node);
 	check_layers(sense, listener, node);
 	if (sense->config->admin.metrics != NULL &&
 	    is_same_address(sense->config->admin.metrics, listener->address))
-		config_mistake(sense->mistakes, place(node, "address"), "choose another address",
+		config_mistake(sense->mistakes, config_place(node, "address"),
+			       "choose another address",
 			       "listener \"%s\" has the address of admin.metrics", listener->name);
 }
 
@@ -154,7 +166,7 @@ static void check_upstream_twice(struct sense *sense, uint32_t index,
 		weir_config_upstream(sense->config, upstream->name);
 
 	if (other != upstream)
-		config_mistake(sense->mistakes, place(node, "name"), "choose another name",
+		config_mistake(sense->mistakes, config_place(node, "name"), "choose another name",
 			       "two upstreams are called \"%s\", the first at %s:%u",
 			       upstream->name, other->place.file, other->place.line);
 }
@@ -167,13 +179,15 @@ static void check_upstream(struct sense *sense, uint32_t index)
 
 	check_upstream_twice(sense, index, node);
 	check_endpoints(sense, upstream, node);
+	config_check_upstream_http(sense, upstream, node);
 	if (upstream->ejection.max_ms != 0 && upstream->ejection.max_ms < base_ms)
-		config_mistake(sense->mistakes, place(config_node_get(node, "ejection"), "max"),
+		config_mistake(sense->mistakes,
+			       config_place(config_node_get(node, "ejection"), "max"),
 			       "make \"max\" at least \"base\" (10s unless it is said)",
 			       "the ejection's \"max\" is shorter than its \"base\"");
 	if (upstream->limit.queue_ms != 0 && upstream->limit.queue == 0)
 		config_mistake(sense->mistakes,
-			       place(config_node_get(node, "limit"), "queue_timeout"),
+			       config_place(config_node_get(node, "limit"), "queue_timeout"),
 			       "add \"queue\"",
 			       "\"queue_timeout\" means nothing without \"queue\"");
 }
@@ -186,10 +200,10 @@ static void check_log(struct sense *sense, const struct config_node *root)
 	const struct config_node *node = config_node_get(root, "log");
 
 	if (log->to == WEIR_CONFIG_LOG_FILE && log->file == NULL)
-		config_mistake(sense->mistakes, place(node, "to"), "add \"file\": the path",
+		config_mistake(sense->mistakes, config_place(node, "to"), "add \"file\": the path",
 			       "the log goes to a file, but no file is said");
 	if (log->to != WEIR_CONFIG_LOG_FILE && log->file != NULL)
-		config_mistake(sense->mistakes, place(node, "file"), "add \"to: file\"",
+		config_mistake(sense->mistakes, config_place(node, "file"), "add \"to: file\"",
 			       "the log's file is not used");
 }
 
@@ -201,7 +215,7 @@ static void check_admin(struct sense *sense, const struct config_node *root)
 
 	if (admin->metrics != NULL && weir_address_parse(&address, admin->metrics) == 0 &&
 	    weir_address_is_unix(&address))
-		config_mistake(sense->mistakes, place(node, "metrics"),
+		config_mistake(sense->mistakes, config_place(node, "metrics"),
 			       "write a TCP address; the socket answers GET /metrics too",
 			       "\"metrics\" is a Unix socket");
 	if (admin->socket == NULL && admin->users_count + admin->groups_count > 0)

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <weir/breaker.h>
+#include <weir/http_server.h>
 #include <weir/layer.h>
 #include <weir/log.h>
 #include <weir/resolver.h>
@@ -37,6 +39,8 @@ static struct weir_upstream *upstream_new(const struct weir_config_upstream *con
 		},
 		.ejection = {
 			.failures = conf->ejection.failures,
+			.server_errors = conf->ejection.server_errors,
+			.gateway_errors = conf->ejection.gateway_errors,
 			.base_ms = conf->ejection.base_ms,
 			.max_ms = conf->ejection.max_ms,
 			.max_percent = conf->ejection.max_percent,
@@ -73,6 +77,19 @@ out:
 	return upstream;
 }
 
+static struct weir_breaker *breaker_new(const struct weir_config_upstream *conf)
+{
+	const struct weir_breaker_conf to = {
+		.calls = conf->http.breaker.calls,
+		.pending = conf->http.breaker.pending,
+		.retries = conf->http.breaker.retries,
+		.budget_percent = conf->http.breaker.budget_percent,
+		.budget_min = conf->http.breaker.budget_min,
+	};
+
+	return weir_breaker_new(&to);
+}
+
 static int upstreams_make(struct generation *generation, struct weir_error *error)
 {
 	const struct weir_config *config = generation->config;
@@ -81,12 +98,17 @@ static int upstreams_make(struct generation *generation, struct weir_error *erro
 	generation->upstreams = calloc(config->upstreams_count + 1, sizeof(*generation->upstreams));
 	generation->connectors =
 		calloc(config->upstreams_count + 1, sizeof(*generation->connectors));
-	if (generation->upstreams == NULL || generation->connectors == NULL)
+	generation->breakers = calloc(config->upstreams_count + 1, sizeof(*generation->breakers));
+	if (generation->upstreams == NULL || generation->connectors == NULL ||
+	    generation->breakers == NULL)
 		return weir_error_set(error, -ENOMEM, "out of memory");
 	for (i = 0; i < config->upstreams_count; i++) {
 		generation->upstreams[i] = upstream_new(&config->upstreams[i], error);
 		if (generation->upstreams[i] == NULL)
 			return error->status < 0 ? error->status : WEIR_ECONFIG;
+		generation->breakers[i] = breaker_new(&config->upstreams[i]);
+		if (generation->breakers[i] == NULL)
+			return weir_error_set(error, -ENOMEM, "out of memory");
 	}
 	return 0;
 }
@@ -161,11 +183,15 @@ static void generation_free(struct generation *generation)
 			weir_connector_free(generation->connectors[i]);
 		if (generation->upstreams != NULL && generation->upstreams[i] != NULL)
 			weir_upstream_put(generation->upstreams[i]);
+		if (generation->breakers != NULL)
+			weir_breaker_put(generation->breakers[i]);
 	}
 	weir_resolver_free(generation->resolver);
 	free(generation->connectors);
 	free(generation->upstreams);
+	free(generation->breakers);
 	shared_free(generation);
+	http_shared_fini(&generation->http_shared);
 	free(generation->sets);
 	weir_config_free(generation->config);
 	weir_list_del(&generation->link);
@@ -250,6 +276,7 @@ static void set_free_stacks(struct stack_set *set)
 	}
 	free(set->stacks);
 	set->stacks = NULL;
+	stack_http_fini(set);
 	weir_resolver_free(set->resolver);
 	set->resolver = NULL;
 }
@@ -401,7 +428,9 @@ struct generation *generation_new(struct weir_daemon *daemon, struct weir_config
 	weir_list_init(&generation->link);
 	generation->sets = calloc(daemon->n_workers, sizeof(*generation->sets));
 	if (generation->sets == NULL || upstreams_make(generation, error) < 0 ||
-	    shared_make(generation, error) < 0)
+	    shared_make(generation, error) < 0 ||
+	    http_shared_init(&generation->http_shared, config,
+			     daemon->current != NULL ? &daemon->current->http_shared : NULL) < 0)
 		goto err;
 	for (i = 0; i < daemon->n_workers; i++) {
 		generation->sets[i].generation = generation;

@@ -13,8 +13,11 @@
  */
 
 #include "daemon/process.h"
+#include "daemon/stack_http.h"
 
 struct generation;
+struct http_forward;
+struct weir_breaker;
 
 /* What layers of one listener share between workers; one member for each layer. */
 union layer_shared {
@@ -31,9 +34,10 @@ struct stack_set {
 	struct weir_task *end;	 /* waits for them; NULL: could not be started */
 	bool retiring;
 	struct weir_resolver *resolver;
-	struct stack *stacks;  /* one for each listener of the configuration */
-	struct weir_post gone; /* tells control */
-	int status;	       /* of the last step */
+	struct stack *stacks;	       /* one for each listener of the configuration */
+	struct http_forward *forwards; /* what HTTP routes share */
+	struct weir_post gone;	       /* tells control */
+	int status;		       /* of the last step */
 	struct weir_error error;
 };
 
@@ -55,10 +59,12 @@ struct generation {
 	unsigned id;
 	struct weir_config *config;	  /* owned */
 	struct weir_upstream **upstreams; /* in the order of the configuration */
+	struct weir_breaker **breakers;	  /* likewise */
 	union layer_shared **shared;	  /* [listener][layer] */
-	struct stack_set *sets;		  /* one for each worker */
-	unsigned sets_left;		  /* not yet gone */
-	struct weir_task *end;		  /* frees it when none is left */
+	struct http_shared_list http_shared;
+	struct stack_set *sets; /* one for each worker */
+	unsigned sets_left;	/* not yet gone */
+	struct weir_task *end;	/* frees it when none is left */
 
 	/* Health checks and names. */
 	struct weir_scope checks;
@@ -83,15 +89,21 @@ void generations_cancel(struct weir_daemon *daemon);
 
 /* ---- stack.c: on the worker's loop -------------------------------------------------------- */
 
-/* The service for one listener: layers around a forward. NULL with ERROR. */
+/* The service for one listener: layers around a forward or an HTTP server. NULL with ERROR. */
 struct weir_service *stack_build(struct stack_set *set, uint32_t listener, struct weir_error *error)
 	WEIR_MUST_CHECK;
-/* The paths that a listener's connections may take: a set of WEIR_PATH_BIT(). */
-unsigned stack_paths(const struct weir_config *config, const struct weir_config_tcp *tcp);
+/* The paths that connections may take of which PATHS was said (0: nothing): a set of
+ * WEIR_PATH_BIT(). */
+unsigned stack_paths(const struct weir_config *config, unsigned paths);
 /* A connector for one upstream's sockets. NULL with ERROR. */
 struct weir_connector *stack_connector(const struct weir_config_upstream *conf,
 				       struct weir_resolver *resolver, struct weir_error *error)
 	WEIR_MUST_CHECK;
+/* The service that speaks HTTP on a listener. NULL with ERROR. */
+struct weir_service *stack_http_build(struct stack_set *set, uint32_t listener,
+				      struct weir_error *error) WEIR_MUST_CHECK;
+/* Frees what routes share. No stack of the set is left. */
+void stack_http_fini(struct stack_set *set);
 /* A resolver as the configuration says. NULL with ERROR. */
 struct weir_resolver *stack_resolver(const struct weir_config *config, struct weir_loop *loop,
 				     struct weir_error *error) WEIR_MUST_CHECK;

@@ -14,10 +14,15 @@
 
 static bool uses_path(const struct weir_config *config, enum weir_path path)
 {
+	const struct weir_config_listener *listener;
 	uint32_t i;
 
 	for (i = 0; i < config->listeners_count; i++) {
-		if (stack_paths(config, &config->listeners[i].tcp) & WEIR_PATH_BIT(path))
+		listener = &config->listeners[i];
+		if (stack_paths(config, listener->http.place.file != NULL
+						? listener->http.tunnel.paths
+						: listener->tcp.paths) &
+		    WEIR_PATH_BIT(path))
 			return true;
 	}
 	return false;

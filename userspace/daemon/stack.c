@@ -159,10 +159,10 @@ static struct weir_upstream *find_upstream(const struct generation *generation, 
 	return generation->upstreams[conf - generation->config->upstreams];
 }
 
-unsigned stack_paths(const struct weir_config *config, const struct weir_config_tcp *tcp)
+unsigned stack_paths(const struct weir_config *config, unsigned paths)
 {
-	if (tcp->paths != 0)
-		return tcp->paths;
+	if (paths != 0)
+		return paths;
 	if (config->offload.paths != 0)
 		return config->offload.paths;
 	return WEIR_PATH_BIT(WEIR_PATH_COPY) | WEIR_PATH_BIT(WEIR_PATH_SPLICE) |
@@ -175,7 +175,7 @@ static struct weir_service *build_forward(struct stack_set *set, const struct we
 	const struct weir_config *config = set->generation->config;
 	struct weir_metrics *metrics = set->generation->daemon->metrics;
 	const struct weir_config_upstream *upstream = weir_config_upstream(config, tcp->to);
-	unsigned paths = stack_paths(config, tcp);
+	unsigned paths = stack_paths(config, tcp->paths);
 	struct weir_forward_conf conf = {
 		.upstream = tcp->to,
 		.metrics = metrics,
@@ -203,7 +203,8 @@ struct weir_service *stack_build(struct stack_set *set, uint32_t listener, struc
 	struct layer_site site;
 	uint32_t i;
 
-	service = build_forward(set, &conf->tcp, error);
+	service = conf->http.place.file != NULL ? stack_http_build(set, listener, error)
+						: build_forward(set, &conf->tcp, error);
 	for (i = conf->layers_count; i-- > 0;) {
 		site = (struct layer_site){
 			.conf = &conf->layers[i],
