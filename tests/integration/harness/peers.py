@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 
+import pytest
+
 from . import net
 from .process import Process, wait_for
 
@@ -105,3 +107,12 @@ class Ssh:
         self.options = ["-F", "none", "-i", f"{folder}/user", "-o", "StrictHostKeyChecking=no",
                         "-o", f"UserKnownHostsFile={folder}/known", "-o", "BatchMode=yes",
                         "-o", "LogLevel=ERROR", "-o", "ControlPath=none"]
+
+
+def node(folder):
+    """harness/origin.js; skips where there is no Node.js."""
+    if not shutil.which("node"):
+        pytest.skip("needs node: Node.js is not installed")
+    address = net.free_address()
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "origin.js")
+    return listening(["node", script, address.split(":")[1]], folder, address)
