@@ -149,7 +149,7 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!arguments->url)
 			argp_error(state, "which URL?");
-		if (arguments->insecure && strncasecmp(arguments->url, "https:", 6) != 0)
+		else if (arguments->insecure && strncasecmp(arguments->url, "https:", 6) != 0)
 			argp_error(state, "--insecure is for https");
 		return 0;
 	default:

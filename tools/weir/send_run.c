@@ -61,7 +61,7 @@ static const char *with_scheme(struct sender *sender, const char *url)
 static int place_parse(struct sender *sender, const char *url, struct place *place)
 {
 	struct weir_request request;
-	struct weir_text text, fragment;
+	struct weir_text text = { 0 }, fragment;
 	const char *full = with_scheme(sender, url);
 
 	if (!full)
@@ -389,7 +389,7 @@ static int sender_open(struct sender *sender)
 	const struct send_arguments *arguments = sender->arguments;
 	struct weir_http_client_conf conf = { .proxy = arguments->proxy != NULL };
 	struct weir_tcp_connector_conf tcp = { 0 };
-	struct place proxy;
+	struct place proxy = { 0 };
 	int status = place_parse(sender, arguments->url, &sender->place);
 
 	sender->first_authority = sender->place.authority;

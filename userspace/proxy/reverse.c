@@ -153,7 +153,7 @@ static bool passage_may_retry(const struct passage *passage, const struct attemp
 {
 	const struct reverse *reverse = passage->reverse;
 
-	if (!attempt || !(attempt->reason & reverse->retry.on) ||
+	if (!(attempt->reason & reverse->retry.on) ||
 	    passage->attempts >= reverse->retry.attempts || weir_task_check())
 		return false;
 	if (attempt->reason != WEIR_RETRY_CONNECT &&
@@ -211,6 +211,8 @@ static int passage_run(struct passage *passage)
 
 		if (retrying)
 			weir_breaker_end_retry(passage->reverse->breaker);
+		if (!attempt)
+			return status;
 		retrying = passage_may_retry(passage, attempt) &&
 			   passage_begin_retry(passage, attempt);
 		if (!retrying) {
