@@ -110,6 +110,7 @@ static int trace_main(void *arg)
 		"traceparent: 00-00000000000000000000000000000000-00f067aa0ba902b7-01",
 		"traceparent: 00-" TRACE "-0000000000000000-01",
 		"traceparent: 00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+		"traceparent: 00-" TRACE "-00f067aa0ba902b7-zz",
 		"traceparent: 00",
 	};
 	struct weir_http_service *svc =

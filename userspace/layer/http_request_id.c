@@ -66,49 +66,52 @@ static bool id_is_harmless(struct weir_text id)
 
 static bool is_hex(struct weir_text text, size_t from, size_t n)
 {
-	bool zero = true;
-
 	for (size_t i = from; i < from + n; i++) {
 		char c = text.data[i];
 
 		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
 			return false;
-		zero = zero && c == '0';
 	}
-	return !zero;
+	return true;
+}
+
+static bool is_zero(struct weir_text text, size_t from, size_t n)
+{
+	for (size_t i = from; i < from + n; i++)
+		if (text.data[i] != '0')
+			return false;
+	return true;
 }
 
 /* "00-<32 hex>-<16 hex>-<2 hex>": W3C Trace Context, section 3.2. */
 static bool trace_is_valid(struct weir_text value)
 {
 	return value.size == 55 && memcmp(value.data, "00-", 3) == 0 &&
-	       is_hex(value, 3, TRACE_HEX) && value.data[35] == '-' &&
-	       is_hex(value, 36, PARENT_HEX) && value.data[52] == '-';
+	       is_hex(value, 3, TRACE_HEX) && !is_zero(value, 3, TRACE_HEX) &&
+	       value.data[35] == '-' && is_hex(value, 36, PARENT_HEX) &&
+	       !is_zero(value, 36, PARENT_HEX) && value.data[52] == '-' && is_hex(value, 53, 2);
 }
 
-/* The trace goes on with a parent of its own: this process is a hop in it. */
-static int trace_continue(const struct request_id *layer, struct weir_call *call, char id[])
+/* The trace goes on with a parent of its own: this process is a hop in it. ID takes the trace's. */
+static int trace_continue(const struct request_id *layer, struct weir_call *call, char *id)
 {
 	struct weir_headers *headers = &call->request.headers;
 	const struct weir_header *had = weir_headers_find(headers, WEIR_TEXT(TRACEPARENT), NULL);
-	char *value = weir_arena_alloc(&call->arena, 56);
 	bool known = had && !layer->replace && trace_is_valid(had->value);
+	char parent[PARENT_HEX + 1];
+	char *value;
 
+	if (random_hex(id, TRACE_HEX) || random_hex(parent, PARENT_HEX))
+		return -EIO;
+	if (known)
+		snprintf(id, TRACE_HEX + 1, "%.*s", TRACE_HEX, had->value.data + 3);
+	value = weir_arena_printf(&call->arena, "00-%s-%s-%.2s", id, parent,
+				  known ? had->value.data + 53 : "00");
 	if (!value)
 		return -ENOMEM;
-	memcpy(value, "00-", 3);
-	if (known)
-		memcpy(value + 3, had->value.data + 3, TRACE_HEX);
-	else if (random_hex(value + 3, TRACE_HEX))
-		return -EIO;
-	value[35] = '-';
-	if (random_hex(value + 36, PARENT_HEX))
-		return -EIO;
-	memcpy(value + 52, known ? had->value.data + 52 : "-00", 3);
-	memcpy(id, value + 3, TRACE_HEX);
 	if (!known)
 		weir_headers_del(headers, WEIR_TEXT("tracestate"));
-	return weir_headers_set(headers, WEIR_TEXT(TRACEPARENT), (struct weir_text){ value, 55 });
+	return weir_headers_set(headers, WEIR_TEXT(TRACEPARENT), weir_text_of(value));
 }
 
 /* The call's id, in its arena, terminated. */

@@ -135,9 +135,11 @@ static void write_time(struct writer *writer, const char *format)
 	char text[64];
 	time_t now = time(NULL);
 	struct tm tm;
+	size_t size;
 
 	gmtime_r(&now, &tm);
-	write_raw(writer, text, strftime(text, sizeof(text), format, &tm));
+	size = strftime(text, sizeof(text), format, &tm);
+	write_raw(writer, text, size);
 }
 
 /* ---- fields ---- */
@@ -370,7 +372,8 @@ static int parser_refuse(struct parser *parser, const char *message, struct weir
 static const struct field *field_find(struct weir_text name)
 {
 	for (size_t i = 0; i < WEIR_ARRAY_SIZE(fields); i++)
-		if (weir_text_is_equal(name, weir_text_of(fields[i].name)))
+		if (strlen(fields[i].name) == name.size &&
+		    memcmp(fields[i].name, name.data, name.size) == 0)
 			return &fields[i];
 	return NULL;
 }

@@ -37,7 +37,7 @@ void weir_http_cache_purge(struct weir_http_cache *cache);
 struct weir_http_cache_conf {
 	struct weir_http_cache *cache; /* gets a reference (one of this layer alone) */
 	struct weir_metrics *metrics;  /* borrowed; may be NULL */
-	const char *name;   /* of this cache in Cache-Status, and of its metrics ("weir") */
+	const char *name; /* of this cache in Cache-Status, and of its metrics ("weir") */
 	/* For how long a 200 is fresh that does not say so: a tenth of the time since its
 	 * Last-Modified, at most this; without Last-Modified this. (0: not stored) */
 	uint64_t default_s;
