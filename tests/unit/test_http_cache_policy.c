@@ -133,6 +133,8 @@ static void what_may_be_stored(void **state)
 	assert_false(may_store("", 206, "Cache-Control: max-age=1"));
 	assert_false(may_store("", 304, "Cache-Control: max-age=1"));
 	assert_false(may_store("", 200, "Expires: 0"));
+	assert_false(
+		may_store("", 200, "Cache-Control: max-age=1\nContent-Type: text/event-stream"));
 	assert_false(may_store("Cache-Control: no-store", 200, "Cache-Control: max-age=1"));
 	/* Section 3.5. */
 	assert_false(may_store("Authorization: x", 200, "Cache-Control: max-age=1"));

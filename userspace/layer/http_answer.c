@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <weir/forwarded.h>
+
 void *http_layer_new(size_t size, const struct weir_http_ops *ops, struct weir_http_service *inner,
 		     struct weir_error *error)
 {
@@ -161,5 +163,5 @@ bool http_path_is_under(const struct weir_request *request, const char *const *p
 
 bool http_is_https(const struct weir_call *call)
 {
-	return weir_text_is_equal_nocase(call->request.scheme, WEIR_TEXT("https"));
+	return weir_text_is_equal_nocase(weir_client_scheme(call), WEIR_TEXT("https"));
 }

@@ -52,6 +52,7 @@ struct weir_text http_text(struct weir_call *call, const char *format, ...) WEIR
 
 /* Whether the request's path is one of PREFIXES, or lies under one. */
 bool http_path_is_under(const struct weir_request *request, const char *const *prefixes, size_t n);
+/* What the client used, as a trusted proxy says it. */
 bool http_is_https(const struct weir_call *call);
 
 #endif

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include <weir/error.h>
+#include <weir/forwarded.h>
 #include <weir/loop.h>
 
 #include "layer/http_answer.h"
@@ -223,7 +224,7 @@ static void forget_path(struct http_cache_layer *layer, struct weir_call *call,
 			struct weir_text reference)
 {
 	struct weir_text origin = http_text(call, "%.*s://%.*s",
-					    WEIR_TEXT_ARGS(call->request.scheme),
+					    WEIR_TEXT_ARGS(weir_client_scheme(call)),
 					    WEIR_TEXT_ARGS(call->request.authority));
 	struct http_cache_key key;
 
@@ -232,7 +233,7 @@ static void forget_path(struct http_cache_layer *layer, struct weir_call *call,
 						reference.size - origin.size };
 	if (reference.size == 0 || reference.data[0] != '/')
 		return;
-	if (!http_cache_key_of_path(layer->cache, &call->request, reference, &call->arena, &key))
+	if (!http_cache_key_of_path(layer->cache, call, reference, &key))
 		http_cache_del(layer->cache, &key);
 }
 
@@ -286,7 +287,7 @@ static int layer_handle(struct weir_http_service *svc, struct weir_call *call)
 {
 	struct http_cache_layer *layer = weir_container_of(svc, struct http_cache_layer, svc);
 	struct http_cache_look look = { .layer = layer };
-	int status = http_cache_key_of(layer->cache, &call->request, &call->arena, &look.key);
+	int status = http_cache_key_of(layer->cache, call, &look.key);
 
 	if (status)
 		return status;

@@ -110,6 +110,10 @@ static bool response_allows(const struct weir_request *request,
 		return false;
 	if (!said && !control->is_public && !is_heuristic(response->status))
 		return false;
+	/* It may have no end. */
+	if (weir_text_has_prefix(weir_headers_value(&response->headers, WEIR_HEADER_CONTENT_TYPE),
+				 WEIR_TEXT("text/event-stream")))
+		return false;
 	/* Somebody's own, whatever else it says. */
 	if (weir_headers_find_id(&response->headers, WEIR_HEADER_SET_COOKIE, NULL))
 		return false;

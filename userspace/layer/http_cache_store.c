@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/forwarded.h>
 #include <weir/list.h>
 #include <weir/wait_queue.h>
 
@@ -257,12 +258,13 @@ static struct shard *cache_shard(struct weir_http_cache *cache, const struct htt
 
 /* ---- keys ---- */
 
-int http_cache_key_of_path(const struct weir_http_cache *cache, const struct weir_request *request,
-			   struct weir_text path, struct weir_arena *arena,
-			   struct http_cache_key *key)
+int http_cache_key_of_path(const struct weir_http_cache *cache, struct weir_call *call,
+			   struct weir_text path, struct http_cache_key *key)
 {
-	char *text = weir_arena_printf(arena, "%.*s://%.*s\n%.*s", WEIR_TEXT_ARGS(request->scheme),
-				       WEIR_TEXT_ARGS(request->authority), WEIR_TEXT_ARGS(path));
+	char *text = weir_arena_printf(&call->arena, "%.*s://%.*s\n%.*s",
+				       WEIR_TEXT_ARGS(weir_client_scheme(call)),
+				       WEIR_TEXT_ARGS(call->request.authority),
+				       WEIR_TEXT_ARGS(path));
 
 	if (!text)
 		return -ENOMEM;
@@ -273,16 +275,17 @@ int http_cache_key_of_path(const struct weir_http_cache *cache, const struct wei
 	return 0;
 }
 
-int http_cache_key_of(const struct weir_http_cache *cache, const struct weir_request *request,
-		      struct weir_arena *arena, struct http_cache_key *key)
+int http_cache_key_of(const struct weir_http_cache *cache, struct weir_call *call,
+		      struct http_cache_key *key)
 {
-	char *path = weir_arena_printf(arena, "%.*s%s%.*s", WEIR_TEXT_ARGS(request->path),
+	const struct weir_request *request = &call->request;
+	char *path = weir_arena_printf(&call->arena, "%.*s%s%.*s", WEIR_TEXT_ARGS(request->path),
 				       request->query.data ? "?" : "",
 				       WEIR_TEXT_ARGS(request->query));
 
 	if (!path)
 		return -ENOMEM;
-	return http_cache_key_of_path(cache, request, weir_text_of(path), arena, key);
+	return http_cache_key_of_path(cache, call, weir_text_of(path), key);
 }
 
 /* ---- objects ---- */

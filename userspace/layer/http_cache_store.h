@@ -20,13 +20,12 @@ struct http_cache_key {
 const struct http_digest_key *http_cache_digest_key(const struct weir_http_cache *cache);
 uint64_t http_cache_max_object(const struct weir_http_cache *cache);
 
-/* Of what REQUEST asks for: scheme, authority in lower case, path, query. 0 or -ENOMEM. */
-int http_cache_key_of(const struct weir_http_cache *cache, const struct weir_request *request,
-		      struct weir_arena *arena, struct http_cache_key *key) WEIR_MUST_CHECK;
+/* Of what CALL asks for: the client's scheme, authority in lower case, path, query. 0 or -ENOMEM. */
+int http_cache_key_of(const struct weir_http_cache *cache, struct weir_call *call,
+		      struct http_cache_key *key) WEIR_MUST_CHECK;
 /* The same for another PATH (with its query) of the same origin. */
-int http_cache_key_of_path(const struct weir_http_cache *cache, const struct weir_request *request,
-			   struct weir_text path, struct weir_arena *arena,
-			   struct http_cache_key *key) WEIR_MUST_CHECK;
+int http_cache_key_of_path(const struct weir_http_cache *cache, struct weir_call *call,
+			   struct weir_text path, struct http_cache_key *key) WEIR_MUST_CHECK;
 
 /* A reference to the variant that REQUEST selects; NULL when there is none. */
 struct http_cache_object *http_cache_find(struct weir_http_cache *cache,

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <weir/forwarded.h>
 #include <weir/http_layer.h>
 #include <weir/loop.h>
 
@@ -146,7 +147,9 @@ static void write_time(struct writer *writer, const char *format)
 
 const struct weir_address *http_client(const struct weir_call *call)
 {
-	return call->conn && call->conn->peer.size > 0 ? &call->conn->peer : NULL;
+	const struct weir_address *client = weir_client_address(call);
+
+	return client && client->size > 0 ? client : NULL;
 }
 
 static void write_id(struct writer *writer, const struct source *source)
@@ -224,7 +227,7 @@ static void write_network(struct writer *writer, const struct source *source)
 
 static void write_scheme(struct writer *writer, const struct source *source)
 {
-	write_text(writer, source->call->request.scheme);
+	write_text(writer, weir_client_scheme(source->call));
 }
 
 static void write_host(struct writer *writer, const struct source *source)

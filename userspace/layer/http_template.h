@@ -36,7 +36,7 @@ size_t http_template_write(const struct http_template *template, const struct we
 struct weir_text http_template_text(const struct http_template *template, struct weir_call *call,
 				    enum http_escape escape);
 
-/* The client's address; NULL when the call has none. */
+/* The client's address, as a trusted proxy says it; NULL when the call has none. */
 const struct weir_address *http_client(const struct weir_call *call);
 
 #endif
