@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -243,3 +244,74 @@ def test_reverse_says_what_is_wrong():
             [f"{BUILD}/examples/reverse", *args], capture_output=True, text=True, timeout=20
         )
         assert done.returncode == 1 and done.stderr.startswith("reverse: ")
+
+
+@contextlib.contextmanager
+def counted(program):
+    """How often PROGRAM makes each system call meanwhile; filled when that is over."""
+    counts = {}
+    if not shutil.which("strace"):
+        pytest.skip("needs strace: it is not installed")
+    strace = subprocess.Popen(["strace", "-f", "-c", "-U", "name,calls", "-p", str(program.pid)],
+                              stderr=subprocess.PIPE, text=True)
+    if "attached" not in strace.stderr.readline():
+        strace.kill()
+        strace.wait()
+        pytest.skip("needs ptrace: strace may not attach")
+    yield counts
+    strace.send_signal(signal.SIGINT)
+    for line in strace.communicate(timeout=20)[1].splitlines():
+        words = line.split()
+        if len(words) == 2 and words[1].isdigit():
+            counts[words[0]] = int(words[1])
+
+
+REQUESTS = 200
+
+
+def ask_often(port, path):
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    for _ in range(10):
+        assert ask(client, "GET", path)[0] == 200
+    yield
+    for _ in range(REQUESTS):
+        assert ask(client, "GET", path)[0] == 200
+    client.close()
+    yield
+
+
+def assert_calls(counts, reads, writes):
+    """Reads and writes are these a request, waiting is amortised, and there is nothing else."""
+    slack = 10
+    received = counts.pop("recvfrom", 0) + counts.pop("recvmsg", 0)
+    sent = counts.pop("sendmsg", 0) + counts.pop("sendto", 0)
+    waited = counts.pop("epoll_pwait2", 0)
+    assert reads * REQUESTS <= received <= reads * REQUESTS + slack, received
+    assert writes * REQUESTS <= sent <= writes * REQUESTS + slack, sent
+    assert waited <= reads * REQUESTS + slack, waited
+    counts.pop("total", None)
+    assert sum(counts.values()) <= slack, counts
+
+
+def test_keep_alive_request_costs_one_read_and_one_write():
+    port = free_port()
+    with example("hello", f"127.0.0.1:{port}") as hello:
+        connect(port).close()
+        often = ask_often(port, "/you")
+        next(often)
+        with counted(hello) as counts:
+            next(often)
+        assert_calls(counts, 1, 1)
+
+
+def test_proxied_keep_alive_request_costs_two_reads_and_two_writes():
+    port, origin = free_port(), free_port() + 1
+    with example("hello", f"127.0.0.1:{origin}"):
+        connect(origin).close()
+        with example("reverse", f"127.0.0.1:{port}", f"127.0.0.1:{origin}") as reverse:
+            connect(port).close()
+            often = ask_often(port, "/you")
+            next(often)
+            with counted(reverse) as counts:
+                next(often)
+            assert_calls(counts, 2, 2)

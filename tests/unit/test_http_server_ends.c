@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <weir/metrics.h>
 
 #include "server_rig.h"
 
@@ -115,6 +116,50 @@ static void idle_connections_end_without_a_word(void **state)
 		assert_int_equal(visit.rig.status, 0);
 		visit_close(&visit);
 	}
+}
+
+/* ---- numbers ---- */
+
+static void assert_counted(struct weir_metrics *metrics, const char *line)
+{
+	struct weir_buffer text = { 0 };
+
+	assert_int_equal(weir_metrics_format(metrics, &text), 0);
+	assert_int_equal(weir_buffer_append(&text, "", 1), 0);
+	if (!strstr(weir_buffer_head(&text), line))
+		fail_msg("%s is not in\n%s", line, weir_buffer_head(&text));
+	weir_buffer_fini(&text);
+}
+
+static void requests_and_refusals_are_counted(void **state)
+{
+	static const char *const requests[] = {
+		GET("/hello") GET("/hello") GET("/elsewhere") "nonsense",
+		"POST /read HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\nabcdefghijk",
+		GET("/short"),
+	};
+	struct weir_metrics *metrics = weir_metrics_new(1);
+
+	(void)state;
+	for (size_t i = 0; i < WEIR_ARRAY_SIZE(requests); i++) {
+		struct visit visit;
+
+		visit_open(&visit, STAGE_TCP, requests[i]);
+		visit.rig.conf.metrics = metrics;
+		visit.rig.conf.limits.body_bytes = 10;
+		server_rig_run(&visit.rig);
+		visit_close(&visit);
+	}
+	assert_counted(metrics, "weir_http_requests_total{listener=\"stage\",class=\"2xx\"} 2\n");
+	assert_counted(metrics, "weir_http_requests_total{listener=\"stage\",class=\"4xx\"} 3\n");
+	assert_counted(metrics,
+		       "weir_http_refused_total{listener=\"stage\",cause=\"malformed\"} 1\n");
+	assert_counted(metrics,
+		       "weir_http_refused_total{listener=\"stage\",cause=\"body_too_large\"} 1\n");
+	assert_counted(metrics, "weir_http_aborted_total{listener=\"stage\"} 1\n");
+	assert_counted(metrics, "weir_http_connections_active{listener=\"stage\"} 0\n");
+	assert_counted(metrics, "weir_http_request_duration_seconds_count{listener=\"stage\"} 5\n");
+	weir_metrics_free(metrics);
 }
 
 /* ---- failures ---- */
@@ -313,6 +358,7 @@ int main(void)
 		cmocka_unit_test(slow_head_is_timed_out),
 		cmocka_unit_test(slow_body_is_timed_out),
 		cmocka_unit_test(idle_connections_end_without_a_word),
+		cmocka_unit_test(requests_and_refusals_are_counted),
 		cmocka_unit_test(failing_services_are_answered_for),
 		cmocka_unit_test(broken_response_has_no_clean_end),
 		cmocka_unit_test(unread_body_is_skipped_when_it_is_small),
