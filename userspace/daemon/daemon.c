@@ -371,6 +371,9 @@ static int daemon_init(struct weir_daemon *daemon, const struct weir_config *con
 
 static void daemon_fini(struct weir_daemon *daemon)
 {
+	/* Of a daemon that did not come as far as control; else there are none. */
+	if (daemon->sockets.sockets.next != NULL)
+		socket_set_abandon(&daemon->sockets);
 	workers_stop(daemon);
 	workers_join(daemon);
 	weir_kernel_close(daemon->kernel, daemon->succeeded);
@@ -455,6 +458,7 @@ int weir_daemon_run(const struct weir_daemon_conf *conf, struct weir_config_mist
 	else
 		weir_log(WEIR_LOG_INFO, "daemon", "stopped");
 	daemon_fini(&daemon);
+	weir_listener_set_counter(NULL);
 	keeper_link_close(&daemon.keeper);
 	if (!conf->quiet)
 		log_end();

@@ -14,47 +14,56 @@
 #include <weir/error.h>
 #include <weir/log.h>
 
-#define FIRST_MS 10000 /* for what is shared */
-#define SAY_MS	 1000
+#define FIRST_MS  10000 /* for what is shared */
+#define SAY_MS	  1000
+#define PAGES_MAX 1024
 
 bool keeper_link_is_set(void)
 {
 	return getenv(WIRE_VARIABLE) != NULL;
 }
 
+/* Without a keeper nobody else looks at them. */
+static struct ledger_common own_common;
+static struct ledger own_ledger;
+
 static int map_ledgers(struct keeper_link *link, int fd, unsigned page)
 {
-	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
 	int protection = PROT_READ | PROT_WRITE;
+	char *pages = mmap(NULL, (page + 1) * LEDGER_PAGE, protection, MAP_SHARED, fd, 0);
 
-	link->common = mmap(NULL, LEDGER_PAGE, protection, flags, fd, 0);
-	link->ledger = mmap(NULL, LEDGER_PAGE, protection, flags, fd, (off_t)page * LEDGER_PAGE);
-	if (link->common != MAP_FAILED && link->ledger != MAP_FAILED)
-		return 0;
-	return -errno;
+	if (pages == MAP_FAILED)
+		return -errno;
+	link->common = (struct ledger_common *)(void *)pages;
+	link->ledger = (struct ledger *)(void *)(pages + (size_t)page * LEDGER_PAGE);
+	link->mapped = (page + 1) * LEDGER_PAGE;
+	return 0;
 }
 
 int keeper_link_open(struct keeper_link *link, struct weir_error *error)
 {
 	const char *text = getenv(WIRE_VARIABLE);
-	unsigned page = 0;
-	int version = 0, ledgers = -1, role = 0, status;
+	int version, socket, ledgers, role, status;
+	unsigned page;
 
-	*link = (struct keeper_link){ .socket = -1 };
-	if (text != NULL &&
-	    (sscanf(text, "%d:%d:%d:%u:%d", &version, &link->socket, &ledgers, &page, &role) != 5 ||
-	     version != WIRE_VERSION)) {
-		link->socket = -1;
+	*link = (struct keeper_link){
+		.socket = -1,
+		.common = &own_common,
+		.ledger = &own_ledger,
+	};
+	if (text == NULL)
+		return 0;
+	if (sscanf(text, "%d:%d:%d:%u:%d", &version, &socket, &ledgers, &page, &role) != 5 ||
+	    version != WIRE_VERSION || page > PAGES_MAX) {
 		weir_error_remedy(error, "restart Weir instead");
 		return weir_error_set(error, -EPROTO, "the keeper is of another version");
 	}
 	unsetenv(WIRE_VARIABLE);
+	fcntl(socket, F_SETFD, FD_CLOEXEC);
+	link->socket = socket;
 	link->role = (enum wire_role)role;
-	if (link->socket >= 0)
-		fcntl(link->socket, F_SETFD, FD_CLOEXEC);
 	status = map_ledgers(link, ledgers, page);
-	if (ledgers >= 0)
-		close(ledgers);
+	close(ledgers);
 	return status < 0 ? weir_error_set(error, status, "out of memory") : 0;
 }
 
@@ -62,13 +71,9 @@ void keeper_link_close(struct keeper_link *link)
 {
 	if (link->socket >= 0)
 		close(link->socket);
-	link->socket = -1;
-	if (link->common != NULL && link->common != MAP_FAILED)
-		munmap(link->common, LEDGER_PAGE);
-	if (link->ledger != NULL && link->ledger != MAP_FAILED)
-		munmap(link->ledger, LEDGER_PAGE);
-	link->common = NULL;
-	link->ledger = NULL;
+	if (link->mapped > 0)
+		munmap(link->common, link->mapped);
+	*link = (struct keeper_link){ .socket = -1 };
 }
 
 int keeper_link_shared(struct keeper_link *link,

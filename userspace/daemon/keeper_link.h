@@ -17,8 +17,9 @@ struct weir_error;
 struct keeper_link {
 	int socket; /* -1: no keeper */
 	enum wire_role role;
-	struct ledger_common *common; /* mapped; private memory without a keeper */
+	struct ledger_common *common; /* shared with the keeper, if there is one */
 	struct ledger *ledger;
+	size_t mapped;		  /* bytes from common on; 0: no keeper */
 	char died[WIRE_TEXT + 1]; /* how the daemon before this one ended; "" */
 };
 
