@@ -53,8 +53,8 @@ def test_under_load(weir, origin, path):
     """Short connections all the time, on every path: not one fails."""
     address = net.free_address()
     daemon = weir(config_of(address, origin["ipv4"], path), **KEEPER)
-    traffic = load.Load("echo", address, "-c", 20, "-r", 3, "-s", 100, "-t", 5)
-    for _ in range(3):
+    traffic = load.Load("echo", address, "-c", 20, "-r", 3, "-s", 100, "-t", 3)
+    for _ in range(2):
         upgrade(daemon)
         time.sleep(0.3)
     result = traffic.result()
@@ -72,6 +72,7 @@ def test_unix_listener(weir, origin, folder):
     load.run("echo", address, "-c", 4, "-n", 40)
 
 
+@pytest.mark.tsan
 def test_kernel_flows_move(kept):
     """They go on in the new process, with their record, and the old one ends."""
     it = kept()

@@ -28,8 +28,9 @@
 #include "offload/carry.h"
 #include "offload/gauge.h"
 
-#define ADOPT_TRIES  400
-#define ADOPT_NAP_US 2500 /* one second in all */
+/* Half a second at least; on a machine that is busy naps are longer. */
+#define ADOPT_TRIES  200
+#define ADOPT_NAP_US 2500
 
 #define STATE_CLOSE 7 /* enum of the kernel's net/tcp_states.h, part of TCP_INFO's ABI */
 
@@ -190,20 +191,6 @@ static int lane_recount(struct lane *lane)
 	return written == lane->slot->user_tx + lane_redirected(lane) ? 0 : -EBADMSG;
 }
 
-static int lane_settle(struct lane *lane)
-{
-	int status = -EAGAIN;
-
-	for (int i = 0; i < ADOPT_TRIES; i++) {
-		status = lane_recount(lane);
-		if (status != -EAGAIN && status != -EBADMSG)
-			return status;
-		if (weir_task_nap_us(ADOPT_NAP_US))
-			return -ECANCELED;
-	}
-	return status;
-}
-
 /* A socket is closed by both ends' FINs, or by a reset that its last owner may have been told
  * of. */
 static void lane_check_reset(struct lane *lane)
@@ -216,6 +203,28 @@ static void lane_check_reset(struct lane *lane)
  * Both
  */
 
+static int carry_recount(struct carry *carry)
+{
+	int status = lane_recount(&carry->lane[0]);
+	int other = lane_recount(&carry->lane[1]);
+
+	return status ? status : other;
+}
+
+static int carry_settle(struct carry *carry)
+{
+	int status = -EAGAIN;
+
+	for (int i = 0; i < ADOPT_TRIES; i++) {
+		status = carry_recount(carry);
+		if (status != -EAGAIN && status != -EBADMSG)
+			return status;
+		if (weir_task_nap_us(ADOPT_NAP_US))
+			return -ECANCELED;
+	}
+	return status;
+}
+
 int carry_adopt(struct carry *carry)
 {
 	int status = 0;
@@ -226,8 +235,8 @@ int carry_adopt(struct carry *carry)
 		carry_watch(carry, i)->duplicated = true;
 	for (int i = 0; i < 2 && !status; i++)
 		status = lane_restore(&carry->lane[i]);
-	for (int i = 0; i < 2 && !status; i++)
-		status = lane_settle(&carry->lane[i]);
+	if (!status)
+		status = carry_settle(carry);
 	if (status)
 		return status;
 	for (int i = 0; i < 2; i++)
