@@ -20,7 +20,7 @@
 #include <linux/types.h>
 #endif
 
-#define WEIR_ABI 2
+#define WEIR_ABI 3
 
 #define WEIR_FLOWS_MAX	16384u /* flows in the kernel at a time, by default */
 #define WEIR_RINGS	64u    /* event rings: one per worker and process */
@@ -33,6 +33,7 @@
 enum weir_want {
 	WEIR_WANT_PASS,
 	WEIR_WANT_REDIRECT,
+	WEIR_WANT_LEAVE, /* to pass as soon as nothing is pending; then userspace says PASS */
 };
 
 /* What became of the last segment of a direction; shown by bpftool. */
@@ -148,13 +149,15 @@ struct weir_stats {
 	__u64 pass_foreign;   /* of the passed: the socket has no record */
 	__u64 pass_peer_gone; /* of the passed: the destination is not in the map */
 	__u64 pass_gap;	      /* of the passed: bytes before them are missing */
+	__u64 pass_behind;    /* of the passed: behind redirected ones that are not yet written */
+	__u64 put_off;	      /* of the redirected: passing them was put off because of that */
 	__u64 drop_fin;	      /* a FIN without data: the end is seen by other means */
 	__u64 drop_stale;     /* old bytes that came again with a FIN */
 	__u64 drop_untrimmed; /* no memory to trim: bytes are lost, the flow is reset */
 	__u64 events;
 	__u64 events_lost; /* the ring was full */
 };
-_Static_assert(sizeof(struct weir_stats) == 144, "no hidden padding");
+_Static_assert(sizeof(struct weir_stats) == 160, "no hidden padding");
 
 enum weir_event_kind {
 	WEIR_EVENT_SPILL,  /* userspace has bytes to carry */

@@ -20,5 +20,6 @@ int weir_decide(struct weir_decide_case *ctx)
 	ctx->cut_bytes = c.cut_bytes;
 	ctx->gate = c.gate;
 	ctx->bound = c.bound;
+	ctx->put_off = c.put_off;
 	return 0;
 }

@@ -16,7 +16,10 @@
  *    (sk_psock_backlog).
  * 3. Bound. The kernel queues redirected bytes without limit: what the destination cannot take
  *    now goes to userspace, whose receive buffer stops the sender.
+ * 4. Put off. Userspace takes over when the kernel has written all that it was given.
  */
+
+#include <stdbool.h>
 
 #include "abi.h"
 
@@ -42,7 +45,8 @@ static inline enum weir_cut weir_decide_cut(__u32 next_seq, __u32 seq, __u32 len
 
 enum weir_gate {
 	WEIR_GATE_SHUT,
-	WEIR_GATE_OTHER, /* shut because of the other direction only: userspace may be asleep */
+	WEIR_GATE_LEAVING, /* shut as soon as nothing is pending */
+	WEIR_GATE_OTHER,   /* shut because of the other direction only: userspace may be asleep */
 	WEIR_GATE_OPEN,
 };
 
@@ -50,9 +54,11 @@ enum weir_gate {
  * direction and of the other one. */
 static inline enum weir_gate weir_decide_gate(__u32 want, __u64 in_hand, __u64 other_in_hand)
 {
-	if (want != WEIR_WANT_REDIRECT || in_hand)
+	if ((want != WEIR_WANT_REDIRECT && want != WEIR_WANT_LEAVE) || in_hand)
 		return WEIR_GATE_SHUT;
-	return other_in_hand ? WEIR_GATE_OTHER : WEIR_GATE_OPEN;
+	if (other_in_hand)
+		return WEIR_GATE_OTHER;
+	return want == WEIR_WANT_LEAVE ? WEIR_GATE_LEAVING : WEIR_GATE_OPEN;
 }
 
 enum weir_bound {
@@ -85,7 +91,32 @@ static inline enum weir_bound weir_decide_bound(const struct weir_peer *peer, __
 	return WEIR_BOUND_WITHIN;
 }
 
-/* One case for all three, so that a table can be run in the kernel too (decide.bpf.c). */
+/* Redirected, and a worker of the kernel has not written it yet. */
+static inline __u32 weir_decide_pending(__u64 sent, __u32 written)
+{
+	__s32 pending = (__s32)((__u32)sent - written);
+
+	return pending > 0 ? (__u32)pending : 0;
+}
+
+/* Whether userspace, which has nothing in hand, takes over a little later. When it does, both
+ * directions are passed. What is passed while redirected bytes are pending for the same socket
+ * waits behind them, and the kernel's worker accounts for it without the socket's lock, whose
+ * owner may be accounting at that moment: one of the two is lost, and the kernel warns when the
+ * socket is freed. So it takes over when nothing is pending for either socket: for the destination
+ * or for the source (BEHIND). Until then the bound is
+ * wider; the send buffer is not. */
+#define WEIR_PUT_OFF_TIMES 4
+
+static inline bool weir_decide_put_off(const struct weir_peer *peer, __u64 sent, __u32 len,
+				       __u64 limit, __u32 behind)
+{
+	if (!behind && !weir_decide_pending(sent, peer->written))
+		return false;
+	return weir_decide_bound(peer, sent, len, WEIR_PUT_OFF_TIMES * limit) == WEIR_BOUND_WITHIN;
+}
+
+/* One case for all, so that a table can be run in the kernel too (decide.bpf.c). */
 struct weir_decide_case {
 	__u32 next_seq;
 	__u32 seq;
@@ -96,19 +127,22 @@ struct weir_decide_case {
 	__u64 sent;
 	__u64 limit;
 	struct weir_peer peer;
+	__u32 behind;
 	/* results */
 	__u32 cut;
 	__u32 cut_bytes;
 	__u32 gate;
 	__u32 bound;
+	__u32 put_off;
 };
-_Static_assert(sizeof(struct weir_decide_case) == 88, "no hidden padding");
+_Static_assert(sizeof(struct weir_decide_case) == 96, "no hidden padding");
 
 static inline void weir_decide_run(struct weir_decide_case *c)
 {
 	c->cut = weir_decide_cut(c->next_seq, c->seq, c->len, &c->cut_bytes);
 	c->gate = weir_decide_gate(c->want, c->in_hand, c->other_in_hand);
 	c->bound = weir_decide_bound(&c->peer, c->sent, c->len, c->limit);
+	c->put_off = weir_decide_put_off(&c->peer, c->sent, c->len, c->limit, c->behind);
 }
 
 #endif

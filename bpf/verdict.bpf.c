@@ -122,8 +122,32 @@ static __always_inline void segment_break(const struct segment *seg)
 	event_send(seg, WEIR_EVENT_BROKEN);
 }
 
+static __always_inline struct weir_slot *segment_other(const struct segment *seg)
+{
+	__u32 index = READ_ONCE(seg->slot->other);
+
+	return bpf_map_lookup_elem(&weir_slots, &index);
+}
+
+/* What the other direction has pending for the socket that this segment came on, whose lock is
+ * ours: its write_seq stands still. */
+static __always_inline __u32 segment_behind(const struct segment *seg)
+{
+	struct weir_slot *other = segment_other(seg);
+	struct bpf_sock *sk = seg->skb->sk;
+	struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+	__u64 sent;
+
+	if (!tp || !other || !(other->flags & WEIR_SLOT_BASE))
+		return 0;
+	sent = READ_ONCE(other->user_tx) + READ_ONCE(other->redirected);
+	return weir_decide_pending(sent, tp->write_seq - other->base_seq);
+}
+
 static __always_inline int segment_pass(const struct segment *seg, enum weir_flow_state state)
 {
+	if (segment_behind(seg))
+		seg->stats->pass_behind++;
 	seg->slot->passed += seg->len;
 	seg->flow->passed_bytes += seg->len;
 	seg->flow->passed_segments++;
@@ -299,26 +323,42 @@ static __always_inline __u64 slot_in_hand(struct weir_slot *slot)
 
 static __always_inline enum weir_gate segment_gate(const struct segment *seg)
 {
-	__u32 index = READ_ONCE(seg->slot->other);
-	struct weir_slot *other = bpf_map_lookup_elem(&weir_slots, &index);
+	struct weir_slot *other = segment_other(seg);
 
 	return weir_decide_gate(READ_ONCE(seg->slot->want), slot_in_hand(seg->slot),
 				other ? slot_in_hand(other) : 0);
+}
+
+/* Userspace shall take over: at once (false), or a little later. */
+static __always_inline bool segment_put_off(const struct segment *seg, const struct weir_peer *peer,
+					    __u64 sent)
+{
+	__u32 behind = segment_behind(seg);
+
+	if (weir_decide_put_off(peer, sent, seg->len, READ_ONCE(seg->slot->limit), behind) &&
+	    segment_redirect(seg) == 0) {
+		seg->stats->put_off++;
+		return true;
+	}
+	return false;
 }
 
 static __always_inline int segment_carry(const struct segment *seg)
 {
 	struct weir_slot *slot = seg->slot;
 	struct weir_peer peer = {};
+	enum weir_gate gate = segment_gate(seg);
+	enum weir_bound bound;
 	__u64 sent;
 
-	switch (segment_gate(seg)) {
+	switch (gate) {
 	case WEIR_GATE_SHUT:
 		seg->stats->pass_shut++;
 		return segment_pass(seg, WEIR_FLOW_PASSING);
 	case WEIR_GATE_OTHER:
 		seg->stats->pass_other++;
 		return segment_pass_loudly(seg, WEIR_FLOW_PASSING);
+	case WEIR_GATE_LEAVING:
 	case WEIR_GATE_OPEN:
 		break;
 	}
@@ -327,7 +367,15 @@ static __always_inline int segment_carry(const struct segment *seg)
 		seg->stats->pass_peer_gone++;
 		return segment_spill(seg);
 	}
-	switch (weir_decide_bound(&peer, sent, seg->len, READ_ONCE(slot->limit))) {
+	bound = weir_decide_bound(&peer, sent, seg->len, READ_ONCE(slot->limit));
+	if ((bound != WEIR_BOUND_WITHIN || gate == WEIR_GATE_LEAVING) &&
+	    segment_put_off(seg, &peer, sent))
+		return SK_PASS;
+	if (gate == WEIR_GATE_LEAVING) {
+		seg->stats->pass_shut++;
+		return segment_pass(seg, WEIR_FLOW_PASSING);
+	}
+	switch (bound) {
 	case WEIR_BOUND_INFLIGHT:
 		seg->stats->spill_inflight++;
 		return segment_spill(seg);

@@ -96,6 +96,27 @@ const char *rig_why_no_kernel(void)
 	return why_no_kernel;
 }
 
+struct stat_search {
+	const char *name;
+	uint64_t value;
+};
+
+static void stat_match(void *ctx, const char *name, uint64_t value)
+{
+	struct stat_search *search = ctx;
+
+	if (!strcmp(name, search->name))
+		search->value = value;
+}
+
+uint64_t rig_stat(const struct weir_kernel *of, const char *name)
+{
+	struct stat_search search = { .name = name };
+
+	assert_int_equal(weir_kernel_each_stat(of, stat_match, &search), 0);
+	return search.value;
+}
+
 int rig_group_teardown(void **state)
 {
 	(void)state;

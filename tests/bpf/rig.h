@@ -80,6 +80,8 @@ struct weir_kernel *rig_kernel(void);
 	} while (0)
 const char *rig_why_no_kernel(void);
 int rig_group_teardown(void **state);
+/* What the programs have counted under NAME. */
+uint64_t rig_stat(const struct weir_kernel *kernel, const char *name);
 
 void rig_note(struct rig *rig, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -62,7 +62,17 @@ static const struct named_case cases[] = {
 	    .other_in_hand = 1ull << 40,
 	    .peer = ROOM,
 	    .gate = WEIR_GATE_OTHER } },
-	{ "an unknown wish is none", { .len = 1, .want = 2, .peer = ROOM } },
+	{ "userspace is about to",
+	  { .len = 1, .want = WEIR_WANT_LEAVE, .peer = ROOM, .gate = WEIR_GATE_LEAVING } },
+	{ "userspace is about to and has begun",
+	  { .len = 1, .want = WEIR_WANT_LEAVE, .in_hand = 1, .peer = ROOM } },
+	{ "userspace is about to and has begun with the other direction",
+	  { .len = 1,
+	    .want = WEIR_WANT_LEAVE,
+	    .other_in_hand = 1,
+	    .peer = ROOM,
+	    .gate = WEIR_GATE_OTHER } },
+	{ "an unknown wish is none", { .len = 1, .want = 3, .peer = ROOM } },
 	/* bound */
 	{ "just within the limit",
 	  { .len = 100,
@@ -87,7 +97,8 @@ static const struct named_case cases[] = {
 	  { .len = 100,
 	    .sent = 400,
 	    .limit = 100000,
-	    .peer = { .written = 300, .wmem_queued = 800, .sndbuf = 1000 } } },
+	    .peer = { .written = 300, .wmem_queued = 800, .sndbuf = 1000 },
+	    .put_off = 1 } },
 	{ "the backlog counts into the send buffer",
 	  { .len = 100,
 	    .sent = 401,
@@ -98,16 +109,61 @@ static const struct named_case cases[] = {
 	  { .len = 100,
 	    .sent = 0x100000010,
 	    .limit = 1 << 20,
-	    .peer = { .acked = 0x100000000,
-		      .written = 0xfffffff0,
-		      .wmem_queued = 0,
-		      .sndbuf = 132 } } },
+	    .peer = { .acked = 0x100000000, .written = 0xfffffff0, .wmem_queued = 0, .sndbuf = 132 },
+	    .put_off = 1 } },
 	{ "written bytes wrap, one too many",
 	  { .len = 101,
 	    .sent = 0x100000010,
 	    .limit = 1 << 20,
 	    .peer = { .acked = 0x100000000, .written = 0xfffffff0, .wmem_queued = 0, .sndbuf = 132 },
 	    .bound = WEIR_BOUND_SNDBUF } },
+	/* put off */
+	{ "pending for the destination",
+	  { .len = 200,
+	    .sent = 900,
+	    .limit = 1000,
+	    .peer = { .written = 899, .sndbuf = 1 << 20 },
+	    .bound = WEIR_BOUND_INFLIGHT,
+	    .put_off = 1 } },
+	{ "pending for the source",
+	  { .len = 200,
+	    .sent = 900,
+	    .limit = 1000,
+	    .peer = { .written = 900, .sndbuf = 1 << 20 },
+	    .behind = 1,
+	    .bound = WEIR_BOUND_INFLIGHT,
+	    .put_off = 1 } },
+	{ "nothing pending",
+	  { .len = 200,
+	    .sent = 900,
+	    .limit = 1000,
+	    .peer = { .written = 900, .sndbuf = 1 << 20 },
+	    .bound = WEIR_BOUND_INFLIGHT } },
+	{ "more written than is known to be sent is nothing pending",
+	  { .len = 200,
+	    .sent = 900,
+	    .limit = 1000,
+	    .peer = { .written = 901, .sndbuf = 1 << 20 },
+	    .bound = WEIR_BOUND_INFLIGHT } },
+	{ "put off to four times the limit",
+	  { .len = 3100,
+	    .sent = 900,
+	    .limit = 1000,
+	    .peer = { .written = 800, .sndbuf = 1 << 20 },
+	    .bound = WEIR_BOUND_INFLIGHT,
+	    .put_off = 1 } },
+	{ "and not beyond",
+	  { .len = 3101,
+	    .sent = 900,
+	    .limit = 1000,
+	    .peer = { .written = 800, .sndbuf = 1 << 20 },
+	    .bound = WEIR_BOUND_INFLIGHT } },
+	{ "nor beyond the send buffer",
+	  { .len = 200,
+	    .sent = 900,
+	    .limit = 1000,
+	    .peer = { .written = 800, .sndbuf = 250 },
+	    .bound = WEIR_BOUND_INFLIGHT } },
 };
 
 /* Where a case says nothing about a part, that part's result does not matter. */
@@ -121,7 +177,7 @@ static int case_differs(const struct named_case *named, const struct weir_decide
 	if (right->want || right->gate)
 		differs |= got->gate != right->gate;
 	if (right->limit)
-		differs |= got->bound != right->bound;
+		differs |= got->bound != right->bound || got->put_off != right->put_off;
 	if (differs)
 		print_error("%s: cut %u (%u bytes), gate %u, bound %u\n", named->name, got->cut,
 			    got->cut_bytes, got->gate, got->bound);
@@ -165,7 +221,7 @@ static void test_table_in_the_kernel(void **state)
 	for (size_t i = 0; i < WEIR_ARRAY_SIZE(cases); i++) {
 		struct weir_decide_case c = cases[i].c;
 
-		c.cut = c.cut_bytes = c.gate = c.bound = 99;
+		c.cut = c.cut_bytes = c.gate = c.bound = c.put_off = 99;
 		assert_int_equal(run_in_kernel(bpf_program__fd(decide->progs.weir_decide), &c), 0);
 		wrong += case_differs(&cases[i], &c);
 	}

@@ -19,27 +19,6 @@
 #define SOCKMAP WEIR_PATH_BIT(WEIR_PATH_SOCKMAP)
 #define NATURAL (WEIR_PATH_BIT(WEIR_PATH_COPY) | WEIR_PATH_BIT(WEIR_PATH_SPLICE) | SOCKMAP)
 
-struct stat_search {
-	const char *name;
-	uint64_t value;
-};
-
-static void stat_match(void *ctx, const char *name, uint64_t value)
-{
-	struct stat_search *search = ctx;
-
-	if (!strcmp(name, search->name))
-		search->value = value;
-}
-
-static uint64_t stat_of(struct weir_kernel *kernel, const char *name)
-{
-	struct stat_search search = { .name = name };
-
-	assert_int_equal(weir_kernel_each_stat(kernel, stat_match, &search), 0);
-	return search.value;
-}
-
 static void test_overlaps_are_trimmed(void **state)
 {
 	struct rig rig = {
@@ -52,13 +31,13 @@ static void test_overlaps_are_trimmed(void **state)
 
 	(void)state;
 	RIG_NEEDS_KERNEL(rig.kernel);
-	before = stat_of(rig.kernel, "trimmed_bytes");
+	before = rig_stat(rig.kernel, "trimmed_bytes");
 	rig_run(&rig);
 	assert_int_equal(rig.bridge.end, WEIR_END_CLIENT);
 	assert_int_equal(rig.bridge.way[WEIR_UP].bytes_path[WEIR_PATH_SOCKMAP], OVERLAP_BYTES);
-	assert_true(stat_of(rig.kernel, "trimmed_bytes") > before);
-	assert_int_equal(stat_of(rig.kernel, "drop_stale"), 1);
-	assert_int_equal(stat_of(rig.kernel, "pass_gap"), 0);
+	assert_true(rig_stat(rig.kernel, "trimmed_bytes") > before);
+	assert_int_equal(rig_stat(rig.kernel, "drop_stale"), 1);
+	assert_int_equal(rig_stat(rig.kernel, "pass_gap"), 0);
 	assert_int_equal(rig_kernel_warnings(), 0);
 }
 

@@ -18,6 +18,7 @@
 
 #define NS_PER_MS    1000000ull
 #define NAP_FIRST_US 40u
+#define SHUT_TRIES   10u
 #define NAP_LAST_US  5000u
 
 static struct weir_offload_worker *worker_of(struct weir_offload *offload)
@@ -67,7 +68,34 @@ static void carry_leave_for(struct carry *carry, const char *why)
 	carry->bridge->path = WEIR_PATH_COPY;
 	carry->bridge->why = why;
 	for (int i = 0; i < 2; i++)
+		__atomic_store_n(&carry->lane[i].slot->want, WEIR_WANT_LEAVE, __ATOMIC_SEQ_CST);
+}
+
+/* Nothing is pending, or passing has begun, or it takes too long. */
+static bool carry_may_shut(struct carry *carry)
+{
+	if (carry->shut_tries++ >= SHUT_TRIES)
+		return true;
+	for (int i = 0; i < 2; i++) {
+		if (lane_passed(&carry->lane[i]) != carry->lane[i].read)
+			return true;
+	}
+	for (int i = 0; i < 2; i++) {
+		if (lane_sync(&carry->lane[i]) == -EAGAIN)
+			return false;
+	}
+	return true;
+}
+
+/* From now on the numbers of redirected bytes stand still. The barriers: a verdict that saw the
+ * gate open has ended. */
+static void carry_shut(struct carry *carry)
+{
+	for (int i = 0; i < 2; i++)
 		__atomic_store_n(&carry->lane[i].slot->want, WEIR_WANT_PASS, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < 2; i++)
+		gauge_barrier(carry->lane[i].from);
+	carry->shut = true;
 }
 
 /* Whether the last SPILLS spills lie within the window. */
@@ -153,6 +181,12 @@ static int lane_step_leaving(struct lane *lane, int *broken)
 {
 	int status;
 
+	if (!lane->carry->shut && !carry_may_shut(lane->carry)) {
+		lane->need = LANE_NEEDS_TIME;
+		return -EAGAIN;
+	}
+	if (!lane->carry->shut)
+		carry_shut(lane->carry);
 	weir_watch_clear(carry_watch(lane->carry, (int)lane->way), WEIR_READABLE);
 	status = lane_pump(lane, broken);
 	if (status && status != -EAGAIN)

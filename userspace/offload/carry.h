@@ -115,6 +115,8 @@ struct carry {
 	bool held;	     /* the keeper has its descriptors */
 	bool moved;	     /* another process has the flow now */
 	const char *leaving; /* why the flow leaves the kernel; NULL: it does not */
+	bool shut;	     /* and both gates are shut for good */
+	unsigned shut_tries;
 	unsigned naps;	     /* in a row */
 	uint64_t active_ns;  /* of what userspace moved */
 	uint64_t spill_ns[CARRY_SPILLS];

@@ -34,6 +34,8 @@ static const struct {
 	STAT(pass_foreign),
 	STAT(pass_peer_gone),
 	STAT(pass_gap),
+	STAT(pass_behind),
+	STAT(put_off),
 	STAT(drop_fin),
 	STAT(drop_stale),
 	STAT(drop_untrimmed),
