@@ -220,6 +220,10 @@ static int silent_source(void *arg)
 	assert_int_equal(weir_transfer_run(&b->transfer), -ETIMEDOUT);
 	assert_true(b->transfer.broke_source);
 	assert_int_equal(b->transfer.moved, 0);
+	b->transfer.idle_ms = 0; /* the source has a time of its own */
+	b->transfer.from_idle_ms = 20;
+	assert_int_equal(weir_transfer_run(&b->transfer), -ETIMEDOUT);
+	assert_true(b->transfer.broke_source);
 	broken_close(b);
 	return 0;
 }

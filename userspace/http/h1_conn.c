@@ -428,7 +428,12 @@ static int body_source(struct weir_body *body, struct weir_body_source *source)
 	if (conn_unused(conn) > 0)
 		return -EAGAIN;
 	body_note_pulled(conn);
-	*source = (struct weir_body_source){ .stream = conn->stream, .fd = -1, .size = conn->left };
+	*source = (struct weir_body_source){
+		.stream = conn->stream,
+		.fd = -1,
+		.size = conn->left,
+		.idle_ms = conn->idle_ms,
+	};
 	return 0;
 }
 

@@ -280,16 +280,19 @@ static int message_transfer(struct message *message, const struct weir_body_sour
 		.offset = source->offset,
 		.size = source->size,
 		.idle_ms = conn->idle_ms,
+		.from_idle_ms = source->idle_ms,
 	};
 	/* A file's bytes follow at once, a peer's when it sends them. */
 	int status = message_send_head(message, source->stream == NULL);
+	int told;
 
 	if (status)
 		return status;
 	status = weir_transfer_run(&transfer);
 	conn->body_sent += transfer.moved;
-	message->body->ops->moved(message->body, transfer.taken,
-				  transfer.broke_source ? status : 0);
+	/* The end of this task's scope is not the source's: somebody else may read on. */
+	told = transfer.broke_source && weir_task_check() == 0 ? status : 0;
+	message->body->ops->moved(message->body, transfer.taken, told);
 	if (status)
 		return transfer.broke_source ? message_break(message, status) : status;
 	message->left -= transfer.moved;

@@ -223,7 +223,9 @@ static int engine_park(struct engine *engine, uint64_t deadline)
 
 static uint64_t engine_deadline(const struct engine *engine)
 {
-	uint64_t ms = engine->transfer->idle_ms;
+	const struct weir_transfer *transfer = engine->transfer;
+	bool is_from = engine->waits_for_source && transfer->from_idle_ms;
+	uint64_t ms = is_from ? transfer->from_idle_ms : transfer->idle_ms;
 
 	return ms ? weir_loop_now(engine->loop) + ms * NS_PER_MS : WEIR_NEVER;
 }

@@ -34,6 +34,7 @@ struct weir_body_source {
 	int fd;			    /* the file */
 	uint64_t offset;	    /* in the file */
 	uint64_t size;		    /* bytes left */
+	uint64_t idle_ms;	    /* the stream gives none for so long: -ETIMEDOUT; 0: no limit */
 };
 
 struct weir_body_ops {

@@ -13,12 +13,13 @@ struct weir_transfer {
 	struct weir_stream *to;
 	struct weir_stream *from; /* NULL: from the file */
 	int fd;
-	uint64_t offset;   /* in the file */
-	uint64_t size;	   /* bytes to move; at least 1 */
-	uint64_t idle_ms;  /* nothing moves for so long: -ETIMEDOUT; 0: no limit */
-	uint64_t moved;	   /* bytes that TO has taken, also after a failure */
-	uint64_t taken;	   /* bytes that the source has lost; after a failure maybe more */
-	bool broke_source; /* whose fault a failure is */
+	uint64_t offset;       /* in the file */
+	uint64_t size;	       /* bytes to move; at least 1 */
+	uint64_t idle_ms;      /* nothing moves for so long: -ETIMEDOUT; 0: no limit */
+	uint64_t from_idle_ms; /* the same, while FROM is waited for; 0: as idle_ms */
+	uint64_t moved;	       /* bytes that TO has taken, also after a failure */
+	uint64_t taken;	       /* bytes that the source has lost; after a failure maybe more */
+	bool broke_source;     /* whose fault a failure is */
 };
 
 /* Moves them: by splice(2) or sendfile(2) where both ends are descriptors, else through userspace.
