@@ -10,10 +10,7 @@ import threading
 
 import pytest
 
-from harness import net, peers
-
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-WEIR = os.path.join(ROOT, os.environ.get("WEIR_BUILD", "build"), "weir")
+from harness import build, net, peers
 
 NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
@@ -82,7 +79,7 @@ def site():
 
 
 def send(*arguments, data=b"", status=0):
-    done = subprocess.run([WEIR, "send", *map(str, arguments)], input=data, capture_output=True,
+    done = subprocess.run([build.program("weir"), "send", *map(str, arguments)], input=data, capture_output=True,
                           timeout=60, check=False)
     assert done.returncode == status, (done.returncode, done.stderr)
     return done
@@ -155,7 +152,7 @@ def test_output(site, tmp_path):
     assert digest(target) == digest(site.file("big"))
     assert b"Is a directory" in send("-o", tmp_path, site.address, status=1).stderr
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([WEIR, "send", f"{site.address}/big"], stdout=full,
+        done = subprocess.run([build.program("weir"), "send", f"{site.address}/big"], stdout=full,
                               stderr=subprocess.PIPE, timeout=60, check=False)
     assert done.returncode == 1 and b"cannot write" in done.stderr
 

@@ -134,6 +134,13 @@ struct weir_config_upstream {
 	enum weir_balance balance;
 	struct {
 		bool tcp;
+		struct {
+			char *path; /* NULL: no check by HTTP */
+			char *method;
+			char *host;
+			uint32_t status;
+			uint32_t status_to;
+		} http;
 		uint64_t interval_ms;
 		uint64_t timeout_ms;
 		uint32_t unhealthy;

@@ -60,12 +60,51 @@ static const struct config_table endpoint_table = {
 	.shorthand = "address",
 };
 
+static const struct config_key health_http_keys[] = {
+	{ .name = "path",
+	  .type = CONFIG_TEXT,
+	  .required = true,
+	  MEMBER(struct weir_config_upstream, health.http.path),
+	  .doc = "what is asked for, with or without a query" },
+	{ .name = "method",
+	  .type = CONFIG_TEXT,
+	  MEMBER(struct weir_config_upstream, health.http.method),
+	  .fallback = "GET",
+	  .doc = "how it is asked for" },
+	{ .name = "host",
+	  .type = CONFIG_TEXT,
+	  MEMBER(struct weir_config_upstream, health.http.host),
+	  .doc = "the request's Host; else the endpoint's name or address" },
+	{ .name = "status",
+	  .type = CONFIG_COUNT,
+	  MEMBER(struct weir_config_upstream, health.http.status),
+	  .min = 100,
+	  .max = 599,
+	  .doc = "the status that is expected; else 200 to 299" },
+	{ .name = "status_to",
+	  .type = CONFIG_COUNT,
+	  MEMBER(struct weir_config_upstream, health.http.status_to),
+	  .min = 100,
+	  .max = 599,
+	  .doc = "and all up to this one" },
+};
+static const struct config_table health_http_table = {
+	.noun = "a check by HTTP",
+	.keys = health_http_keys,
+	.n = WEIR_ARRAY_SIZE(health_http_keys),
+	.size = sizeof(struct weir_config_upstream),
+	.shorthand = "path",
+};
+
 static const struct config_key health_keys[] = {
 	{ .name = "tcp",
 	  .type = CONFIG_EMPTY,
-	  .required = true,
 	  MEMBER(struct weir_config_upstream, health.tcp),
 	  .doc = "check by connecting" },
+	{ .name = "http",
+	  .type = CONFIG_MAP,
+	  .table = &health_http_table,
+	  .doc = "check by a request over a new connection" },
 	{ .name = "interval",
 	  .type = CONFIG_DURATION,
 	  MEMBER(struct weir_config_upstream, health.interval_ms),
@@ -102,7 +141,13 @@ static const struct config_key health_keys[] = {
 	  .fallback = "10%",
 	  .doc = "random part of the interval" },
 };
-TABLE(health, "health", struct weir_config_upstream, false);
+static const struct config_table health_table = {
+	.noun = "health",
+	.keys = health_keys,
+	.n = WEIR_ARRAY_SIZE(health_keys),
+	.size = sizeof(struct weir_config_upstream),
+	.either = { "tcp", "http" },
+};
 
 static const struct config_key ejection_keys[] = {
 	{ .name = "failures",

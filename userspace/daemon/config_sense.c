@@ -176,14 +176,15 @@ static void check_upstream(struct sense *sense, uint32_t index)
 	const struct weir_config_upstream *upstream = &sense->config->upstreams[index];
 	const struct config_node *node = config_node_at(sense->upstreams, index);
 	uint64_t base_ms = upstream->ejection.base_ms ? upstream->ejection.base_ms : 10000;
+	uint64_t max_ms = upstream->ejection.max_ms ? upstream->ejection.max_ms : 300000;
 
 	check_upstream_twice(sense, index, node);
 	check_endpoints(sense, upstream, node);
 	config_check_upstream_http(sense, upstream, node);
-	if (upstream->ejection.max_ms != 0 && upstream->ejection.max_ms < base_ms)
+	if (max_ms < base_ms)
 		config_mistake(sense->mistakes,
 			       config_place(config_node_get(node, "ejection"), "max"),
-			       "make \"max\" at least \"base\" (10s unless it is said)",
+			       "make \"max\" (300s unless it is said) at least \"base\" (10s)",
 			       "the ejection's \"max\" is shorter than its \"base\"");
 	if (upstream->limit.queue_ms != 0 && upstream->limit.queue == 0)
 		config_mistake(sense->mistakes,

@@ -366,9 +366,42 @@ static void check_hash(struct sense *sense, const struct weir_config_upstream *u
 			       "the hash's \"name\" means nothing");
 }
 
+/* An upstream with this check and nothing else. */
+static void check_health(struct sense *sense, const struct weir_config_upstream *upstream,
+			 const struct config_node *node)
+{
+	struct weir_endpoint_conf endpoint = { .target.host = "trial", .target.port = 80 };
+	struct weir_upstream_conf conf = {
+		.name = "trial",
+		.endpoints = &endpoint,
+		.n_endpoints = 1,
+		.health.http = {
+			.path = upstream->health.http.path,
+			.method = upstream->health.http.method,
+			.host = upstream->health.http.host,
+			.status_from = upstream->health.http.status,
+			.status_to = upstream->health.http.status_to,
+		},
+	};
+	struct weir_upstream *trial;
+	struct weir_error error;
+
+	if (node == NULL)
+		return;
+	weir_error_init(&error);
+	trial = weir_upstream_new(&conf, &error);
+	if (trial == NULL)
+		mistake_from(sense, node, &error);
+	weir_upstream_put(trial);
+}
+
 void config_check_upstream_http(struct sense *sense, const struct weir_config_upstream *upstream,
 				const struct config_node *node)
 {
+	const struct config_node *health = config_node_get(node, "health");
+
+	if (health != NULL)
+		check_health(sense, upstream, config_node_get(health, "http"));
 	check_hash(sense, upstream, config_node_get(node, "hash"));
 	if (upstream->retry.place.file != NULL)
 		check_retry(sense, &upstream->retry, config_node_get(node, "retry"));

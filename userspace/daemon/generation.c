@@ -31,6 +31,13 @@ static struct weir_upstream *upstream_new(const struct weir_config_upstream *con
 		.balance = conf->balance,
 		.health = {
 			.tcp = conf->health.tcp,
+			.http = {
+				.path = conf->health.http.path,
+				.method = conf->health.http.method,
+				.host = conf->health.http.host,
+				.status_from = conf->health.http.status,
+				.status_to = conf->health.http.status_to,
+			},
 			.interval_ms = conf->health.interval_ms,
 			.timeout_ms = conf->health.timeout_ms,
 			.unhealthy = conf->health.unhealthy,
