@@ -149,6 +149,16 @@ def test_curl_in_its_many_ways(web, tmp_path):
     assert many == b"".join(pattern(n) for n in range(50))
 
 
+def test_refused_upload_gets_its_answer(web, tmp_path):
+    up = tmp_path / "up"
+    with open(up, "wb") as file:
+        file.truncate(40_000_000)
+    for words in ((), ("-H", "Expect:"), ("-H", "Expect:", "-H", "Transfer-Encoding: chunked")):
+        assert curl(web, "-T", str(up), *words, "-w", "%{http_code}", "http://h/status/413").endswith(
+            b"413"
+        )
+
+
 def test_files(tmp_path):
     folder = tmp_path / "site"
     folder.mkdir()

@@ -23,7 +23,7 @@
 #include "http/server.h"
 
 #define NS_PER_MS	1000000ull
-#define LINGER_BYTES	(1u << 20)
+#define LINGER_BYTES	(64u << 20) /* an upload that is under way must not win against its answer */
 /* When it drains, a connection that was busy until a moment ago is not cut off: its client's next
  * request may be on its way, and would be lost. It is answered, and told that it was the last. */
 #define DRAIN_MS	1000
