@@ -36,16 +36,22 @@ static _Thread_local struct {
 	size_t left;
 } pool;
 
+/* TEXT is terminated. */
 static int random_hex(char *text, size_t digits)
 {
+	static const char hex[] = "0123456789abcdef";
+
 	for (size_t i = 0; i < digits; i += 2) {
 		if (pool.left == 0) {
 			if (getrandom(pool.bytes, sizeof(pool.bytes), 0) != sizeof(pool.bytes))
 				return -EIO;
 			pool.left = sizeof(pool.bytes);
 		}
-		snprintf(text + i, 3, "%02x", pool.bytes[--pool.left]);
+		pool.left--;
+		text[i] = hex[pool.bytes[pool.left] >> 4];
+		text[i + 1] = hex[pool.bytes[pool.left] & 15];
 	}
+	text[digits] = '\0';
 	return 0;
 }
 

@@ -116,31 +116,47 @@ static void write_string(struct writer *writer, const char *string)
 
 static void write_number(struct writer *writer, uint64_t number)
 {
-	char text[24];
-	int size = snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	char text[20];
+	char *at = text + sizeof(text);
 
-	write_raw(writer, text, (size_t)size);
+	do {
+		*--at = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	write_raw(writer, at, (size_t)(text + sizeof(text) - at));
 }
 
+/* With three decimals. */
 static void write_ms(struct writer *writer, uint64_t ns)
 {
-	char text[40];
-	int size = snprintf(text, sizeof(text), "%.3f", (double)ns / 1e6);
+	uint64_t us = ns / 1000;
+	char decimals[4] = { '.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
+			     (char)('0' + us % 10) };
 
-	write_raw(writer, text, (size_t)size);
+	write_number(writer, us / 1000);
+	write_raw(writer, decimals, sizeof(decimals));
 }
 
-/* FORMAT is strftime(3)'s, in UTC. */
-static void write_time(struct writer *writer, const char *format)
-{
+/* The text of this second, in UTC, as strftime(3) makes it of FORMAT. Each thread remembers the last
+ * one: many calls end within a second. */
+struct clock {
+	const char *format;
+	time_t second; /* 0: nothing yet */
+	size_t size;
 	char text[64];
+};
+
+static void write_time(struct writer *writer, struct clock *clock)
+{
 	time_t now = time(NULL);
 	struct tm tm;
-	size_t size;
 
-	gmtime_r(&now, &tm);
-	size = strftime(text, sizeof(text), format, &tm);
-	write_raw(writer, text, size);
+	if (now != clock->second) {
+		gmtime_r(&now, &tm);
+		clock->size = strftime(clock->text, sizeof(clock->text), clock->format, &tm);
+		clock->second = now;
+	}
+	write_raw(writer, clock->text, clock->size);
 }
 
 /* ---- fields ---- */
@@ -316,14 +332,18 @@ static void write_first_byte(struct writer *writer, const struct source *source)
 
 static void write_iso_time(struct writer *writer, const struct source *source)
 {
+	static _Thread_local struct clock clock = { .format = "%Y-%m-%dT%H:%M:%SZ" };
+
 	(void)source;
-	write_time(writer, "%Y-%m-%dT%H:%M:%SZ");
+	write_time(writer, &clock);
 }
 
 static void write_log_time(struct writer *writer, const struct source *source)
 {
+	static _Thread_local struct clock clock = { .format = "%d/%b/%Y:%H:%M:%S +0000" };
+
 	(void)source;
-	write_time(writer, "%d/%b/%Y:%H:%M:%S +0000");
+	write_time(writer, &clock);
 }
 
 static const struct field fields[] = {
