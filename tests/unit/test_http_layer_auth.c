@@ -273,7 +273,7 @@ static void basic_mistakes_are_said(void **state)
 		"",
 		"# nobody\n",
 		"aladdin\n",
-		":" BCRYPT "\n",
+		":$2b$04$T8GlSIKsffIDkZ62laSUFea4IaDPheRhvAz/5Sjv6PIAKvJMlGg.O\n",
 		"aladdin:\n",
 		"aladdin:sesame\n",
 		"aladdin:{SHA}qUqP5cyxm6YcTAhz05Hph5gvu9M=\n",
