@@ -23,6 +23,9 @@
 	"$6$rounds=1000$saltsaltsalt$zr/bVegul44pMm5fGs42nQIGyv6vBMh.X7Hx8LTtcV017bFHy." \
 	"UxdoscSgVQyUBHY3uVIjrah6309FyG9gvTa1" /* opensesame */
 
+#define SHA256 \
+	"$5$rounds=1000$saltsaltsalt$f2wYLRFl6msv2noHHT1tANC7P7lcQrRkk5J7rIsxClA" /* sesame */
+
 #define ALADDIN	 "Authorization: Basic YWxhZGRpbjpzZXNhbWU="	     /* aladdin:sesame */
 #define MORGIANA "Authorization: Basic bW9yZ2lhbmE6b3BlbnNlc2FtZQ==" /* morgiana:opensesame */
 #define NOBODY	 "Authorization: Basic bm9ib2R5OnNlc2FtZQ=="	     /* nobody:sesame */
@@ -248,7 +251,7 @@ static int file_main(void *arg)
 	char path[64];
 
 	(void)arg;
-	write_file(path, "# users\n\naladdin:" BCRYPT "\r\nmorgiana:" SHA512);
+	write_file(path, "# users\n\naladdin:" SHA256 "\r\nmorgiana:" SHA512);
 	svc = weir_http_basic_layer(rig_script_init(&script),
 				    &(struct weir_http_basic_conf){ .file = path }, NULL);
 	unlink(path);

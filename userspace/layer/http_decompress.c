@@ -20,7 +20,7 @@
 
 #define MAX_BYTES   (64ull << 20)
 #define MAX_RATIO   200
-#define FREE_BYTES  65536 /* the ratio does not count before */
+#define FREE_BYTES  (1u << 20) /* the ratio does not count before */
 #define OUT_BYTES   32768
 #define ALL_CODINGS (WEIR_HTTP_CODING_GZIP | WEIR_HTTP_CODING_BROTLI | WEIR_HTTP_CODING_ZSTD)
 

@@ -48,7 +48,7 @@ struct weir_http_decompress_conf {
 			      * client does not accept */
 	unsigned codings;   /* WEIR_HTTP_CODING_* (all) */
 	uint64_t max_bytes; /* of a decompressed body (64 MiB) */
-	uint32_t max_ratio; /* out by in, once 64 KiB came out (200) */
+	uint32_t max_ratio; /* out by in, once 1 MiB came out (200) */
 	struct weir_counter *refused; /* broken off for these; may be NULL */
 };
 
