@@ -223,6 +223,40 @@ def test_retries_find_the_endpoint_that_lives(weir, folder):
 
 
 @pytest.mark.asan
+def test_http_checks_take_endpoints_out(weir):
+    """An origin that connects well and answers 500 to checks gets no calls, until it recovers."""
+    sick = threading.Event()
+
+    def serve(name):
+        def fn(sock, _):
+            while head := read_head(sock):
+                bad = name == b"a" and sick.is_set() and b"/healthz" in head
+                sock.sendall(b"HTTP/1.1 %d X\r\nContent-Length: 1\r\n\r\n%s"
+                             % (500 if bad else 200, name))
+        return fn
+
+    origins = [ScriptedOrigin(serve(b"a")), ScriptedOrigin(serve(b"b"))]
+    listen = net.free_address()
+    daemon = weir(forward_config(listen, "", {
+        "endpoints": [origin.address for origin in origins],
+        "health": {"http": {"path": "/healthz"}, "interval": "50ms", "unhealthy": 2,
+                   "healthy": 2}}))
+
+    def states():
+        return {endpoint["state"] for endpoint in daemon.get("/v1/upstreams")[0]["endpoints"]}
+
+    wait_for(lambda: {get(listen).body for _ in range(4)} == {b"a", b"b"}, 20, "both")
+    sick.set()
+    wait_for(lambda: "unhealthy" in states(), 20, "the sick one to be found")
+    assert {get(listen).body for _ in range(10)} == {b"b"}
+    sick.clear()
+    wait_for(lambda: states() == {"healthy"}, 20, "it to be well again")
+    assert {get(listen).body for _ in range(10)} == {b"a", b"b"}
+    for origin in origins:
+        origin.close()
+
+
+@pytest.mark.asan
 def test_a_client_that_goes_cancels_the_request(weir):
     gone = threading.Event()
 
