@@ -122,7 +122,7 @@ static bool is_hidden(const char *path)
 static char *name_of(struct weir_call *call, int *status)
 {
 	struct weir_text path;
-	char *name;
+	char *name = NULL;
 
 	*status = weir_uri_path_normalise(&call->arena, call->request.path, true, &path);
 	if (*status == 0)
@@ -130,7 +130,7 @@ static char *name_of(struct weir_call *call, int *status)
 	if (*status < 0)
 		return NULL;
 	*status = -ENOENT;
-	if (name[0] != '/')
+	if (!name || name[0] != '/')
 		return NULL;
 	name++;
 	if (is_hidden(name))
@@ -465,14 +465,18 @@ static int open_root(struct files *files, const char *path, struct weir_error *e
 static int copy_index(struct files *files, const struct weir_static_files_conf *conf)
 {
 	static const char *const usual[] = { "index.html" };
-	const char *const *names = conf->n_index > 0 ? conf->index : usual;
-	size_t i;
+	const char *const *names = conf->index;
+	size_t n = conf->n_index, i;
 
-	files->n_index = conf->n_index > 0 ? conf->n_index : 1;
-	files->index = weir_arena_alloc(&files->arena, files->n_index * sizeof(*files->index));
+	if (n == 0) {
+		names = usual;
+		n = 1;
+	}
+	files->n_index = n;
+	files->index = weir_arena_alloc(&files->arena, n * sizeof(*files->index));
 	if (!files->index)
 		return -ENOMEM;
-	for (i = 0; i < files->n_index; i++) {
+	for (i = 0; i < n; i++) {
 		files->index[i] = weir_arena_strdup(&files->arena, names[i]);
 		if (!files->index[i])
 			return -ENOMEM;
