@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * redirect: Location by a template, and a short text for people (RFC 9110 section 15.4).
+ * redirect: Location by a phrase, and a short text for people (RFC 9110 section 15.4).
  */
 
 #include <weir/redirect.h>
@@ -8,18 +8,18 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "proxy/template.h"
+#include "proxy/phrase.h"
 
 struct redirect {
 	struct weir_http_service svc;
-	struct template *to;
+	struct phrase *to;
 	unsigned status;
 };
 
 static int redirect_handle(struct weir_http_service *svc, struct weir_call *call)
 {
 	struct redirect *redirect = weir_container_of(svc, struct redirect, svc);
-	struct weir_text to = template_fill(redirect->to, call);
+	struct weir_text to = phrase_fill(redirect->to, call);
 	int status;
 
 	if (!to.data)
@@ -37,7 +37,7 @@ static void redirect_free(struct weir_http_service *svc)
 {
 	struct redirect *redirect = weir_container_of(svc, struct redirect, svc);
 
-	template_free(redirect->to);
+	phrase_free(redirect->to);
 	free(redirect);
 }
 
@@ -82,7 +82,7 @@ struct weir_http_service *weir_http_redirect(const struct weir_redirect_conf *co
 	}
 	redirect->svc.ops = &redirect_ops;
 	redirect->status = conf->status == 0 ? 302 : conf->status;
-	redirect->to = template_new(conf->to, error);
+	redirect->to = phrase_new(conf->to, error);
 	if (!redirect->to) {
 		redirect_free(&redirect->svc);
 		return NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rewrite: a new path, a new host. A prefix is a path template too: prefix, then {rest}.
+ * rewrite: a new path, a new host. A prefix is a path phrase too: prefix, then {rest}.
  */
 
 #include <weir/rewrite.h>
@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/template.h"
+#include "proxy/phrase.h"
 
 struct rewrite {
 	struct weir_http_service svc;
-	struct template *path; /* NULL: as it is */
-	char *host;	       /* NULL: as it is */
+	struct phrase *path; /* NULL: as it is */
+	char *host;	     /* NULL: as it is */
 };
 
 /* "/v2/" and "/x" are "/v2/x", "/" and "" are "/". */
@@ -39,7 +39,7 @@ static int rewrite_request(const struct rewrite *rewrite, struct weir_call *call
 
 	/* OPTIONS * and CONNECT have no path. */
 	if (rewrite->path && request->path.size > 0 && request->path.data[0] == '/') {
-		path = template_fill(rewrite->path, call);
+		path = phrase_fill(rewrite->path, call);
 		if (!path.data)
 			return -ENOMEM;
 		request->path = tidy_path(path);
@@ -62,7 +62,7 @@ static void rewrite_free(struct weir_http_service *svc)
 {
 	struct rewrite *rewrite = weir_container_of(svc, struct rewrite, svc);
 
-	template_free(rewrite->path);
+	phrase_free(rewrite->path);
 	free(rewrite->host);
 	free(rewrite);
 }
@@ -100,21 +100,20 @@ static int rewrite_check(const struct weir_rewrite_conf *conf, struct weir_error
 	return 0;
 }
 
-static struct template *path_template(const struct weir_rewrite_conf *conf,
-				      struct weir_error *error)
+static struct phrase *path_phrase(const struct weir_rewrite_conf *conf, struct weir_error *error)
 {
-	struct template *template = NULL;
+	struct phrase *phrase = NULL;
 	char *text;
 
 	if (!conf->prefix)
-		return template_new(conf->path, error);
+		return phrase_new(conf->path, error);
 	if (asprintf(&text, "%s{rest}", conf->prefix) < 0) {
 		weir_error_set(error, -ENOMEM, "out of memory");
 		return NULL;
 	}
-	template = template_new(text, error);
+	phrase = phrase_new(text, error);
 	free(text);
-	return template;
+	return phrase;
 }
 
 struct weir_http_service *weir_http_rewrite_layer(struct weir_http_service *inner,
@@ -130,7 +129,7 @@ struct weir_http_service *weir_http_rewrite_layer(struct weir_http_service *inne
 		goto err_memory;
 	rewrite->svc = (struct weir_http_service){ .ops = &rewrite_ops, .inner = inner };
 	if (conf->prefix || conf->path) {
-		rewrite->path = path_template(conf, error);
+		rewrite->path = path_phrase(conf, error);
 		if (!rewrite->path)
 			goto err;
 	}

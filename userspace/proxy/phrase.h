@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef WEIR_PROXY_TEMPLATE_H
-#define WEIR_PROXY_TEMPLATE_H
+#ifndef WEIR_PROXY_PHRASE_H
+#define WEIR_PROXY_PHRASE_H
 
 /*
  * Text of a rewritten path or a redirect's target, with fields in braces ("{{" for a brace):
@@ -15,14 +15,13 @@
 #include <weir/call.h>
 #include <weir/error.h>
 
-struct template;
+struct phrase;
 
 /* NULL with ERROR: WEIR_ECONFIG or -ENOMEM. */
-struct template *template_new(const char *text, struct weir_error *error) WEIR_MUST_CHECK;
+struct phrase *phrase_new(const char *text, struct weir_error *error) WEIR_MUST_CHECK;
 /* Accepts NULL. */
-void template_free(struct template *template);
+void phrase_free(struct phrase *phrase);
 /* In the call's arena; no data when memory is out. */
-struct weir_text template_fill(const struct template *template, struct weir_call *call)
-	WEIR_MUST_CHECK;
+struct weir_text phrase_fill(const struct phrase *phrase, struct weir_call *call) WEIR_MUST_CHECK;
 
 #endif

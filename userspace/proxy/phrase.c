@@ -3,7 +3,7 @@
  * A list of pieces, each plain text or a field; filled by measuring and then copying.
  */
 
-#include "proxy/template.h"
+#include "proxy/phrase.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -37,8 +37,7 @@ struct piece {
 	struct weir_text text;
 };
 
-struct template
-{
+struct phrase {
 	char *text; /* what pieces point into */
 	size_t n;
 	struct piece pieces[PIECES_MAX];
@@ -46,22 +45,22 @@ struct template
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-static int template_wrong(struct weir_error *error, const char *text, const char *why,
-			  const char *remedy)
+static int phrase_wrong(struct weir_error *error, const char *text, const char *why,
+			const char *remedy)
 {
 	weir_error_remedy(error, "%s", remedy);
 	return weir_error_set(error, WEIR_ECONFIG, "\"%.200s\" %s", text, why);
 }
 
-static int add_piece(struct template *template, enum field field, struct weir_text text,
+static int add_piece(struct phrase *phrase, enum field field, struct weir_text text,
 		     struct weir_error *error)
 {
 	if (text.size == 0)
 		return 0;
-	if (template->n == PIECES_MAX)
-		return template_wrong(error, template->text, "has too many fields",
-				      "write a shorter one");
-	template->pieces[template->n++] = (struct piece){ field, text };
+	if (phrase->n == PIECES_MAX)
+		return phrase_wrong(error, phrase->text, "has too many fields",
+				    "write a shorter one");
+	phrase->pieces[phrase->n++] = (struct piece){ field, text };
 	return 0;
 }
 
@@ -77,7 +76,7 @@ static enum field field_of(struct weir_text name)
 }
 
 /* What stands at *AT, which is advanced: "{{", a field, or text up to the next brace. */
-static int read_piece(struct template *template, const char **at, struct weir_error *error)
+static int read_piece(struct phrase *phrase, const char **at, struct weir_error *error)
 {
 	size_t size = strcspn(*at, "{}");
 	const char *start = *at, *end;
@@ -85,19 +84,19 @@ static int read_piece(struct template *template, const char **at, struct weir_er
 
 	if (size > 0) {
 		*at += size;
-		return add_piece(template, FIELD_PLAIN, (struct weir_text){ start, size }, error);
+		return add_piece(phrase, FIELD_PLAIN, (struct weir_text){ start, size }, error);
 	}
 	if (start[0] == start[1]) {
 		*at += 2;
-		return add_piece(template, FIELD_PLAIN, (struct weir_text){ start, 1 }, error);
+		return add_piece(phrase, FIELD_PLAIN, (struct weir_text){ start, 1 }, error);
 	}
 	end = start[0] == '{' ? strpbrk(start + 1, "{}") : NULL;
 	if (!end || *end != '}' || end == start + 1)
-		return template_wrong(error, template->text, "has a { or } that encloses no name",
-				      "write {{ or }} for the character itself");
+		return phrase_wrong(error, phrase->text, "has a { or } that encloses no name",
+				    "write {{ or }} for the character itself");
 	name = (struct weir_text){ start + 1, (size_t)(end - start - 1) };
 	*at = end + 1;
-	return add_piece(template, field_of(name), name, error);
+	return add_piece(phrase, field_of(name), name, error);
 }
 
 /* Anything else would break the header field or the request line that it is for. */
@@ -110,39 +109,39 @@ static bool is_printable(const char *text)
 	return true;
 }
 
-struct template *template_new(const char *text, struct weir_error *error)
+struct phrase *phrase_new(const char *text, struct weir_error *error)
 {
-	struct template *template = NULL;
+	struct phrase *phrase = NULL;
 	const char *at;
 
 	if (!is_printable(text)) {
-		template_wrong(error, text, "has a space, control or non-ASCII character",
-			       "write it percent-encoded: %20 for a space");
+		phrase_wrong(error, text, "has a space, control or non-ASCII character",
+			     "write it percent-encoded: %20 for a space");
 		return NULL;
 	}
-	template = calloc(1, sizeof(*template));
-	if (template)
-		template->text = strdup(text);
-	if (!template || !template->text) {
+	phrase = calloc(1, sizeof(*phrase));
+	if (phrase)
+		phrase->text = strdup(text);
+	if (!phrase || !phrase->text) {
 		weir_error_set(error, -ENOMEM, "out of memory");
 		goto err;
 	}
-	for (at = template->text; *at;) {
-		if (read_piece(template, &at, error) < 0)
+	for (at = phrase->text; *at;) {
+		if (read_piece(phrase, &at, error) < 0)
 			goto err;
 	}
-	return template;
+	return phrase;
 err:
-	template_free(template);
+	phrase_free(phrase);
 	return NULL;
 }
 
-void template_free(struct template *template)
+void phrase_free(struct phrase *phrase)
 {
-	if (!template)
+	if (!phrase)
 		return;
-	free(template->text);
-	free(template);
+	free(phrase->text);
+	free(phrase);
 }
 
 /* ---- filling ------------------------------------------------------------------------------ */
@@ -184,7 +183,7 @@ static char *put(char *out, struct weir_text text)
 	return text.size > 0 ? mempcpy(out, text.data, text.size) : out;
 }
 
-struct weir_text template_fill(const struct template *template, struct weir_call *call)
+struct weir_text phrase_fill(const struct phrase *phrase, struct weir_call *call)
 {
 	const struct weir_match_params *params =
 		weir_extension_find(&call->extensions, &weir_match_params_key);
@@ -192,16 +191,16 @@ struct weir_text template_fill(const struct template *template, struct weir_call
 	size_t size = 0, i;
 	char *text, *end;
 
-	for (i = 0; i < template->n; i++)
-		size += value_of(&template->pieces[i], call, params).size +
-			(template->pieces[i].field == FIELD_URI ? query.size + 1 : 0);
+	for (i = 0; i < phrase->n; i++)
+		size += value_of(&phrase->pieces[i], call, params).size +
+			(phrase->pieces[i].field == FIELD_URI ? query.size + 1 : 0);
 	text = weir_arena_alloc(&call->arena, size + 1);
 	if (!text)
 		return (struct weir_text){ 0 };
 	end = text;
-	for (i = 0; i < template->n; i++) {
-		end = put(end, value_of(&template->pieces[i], call, params));
-		if (template->pieces[i].field == FIELD_URI && query.data) {
+	for (i = 0; i < phrase->n; i++) {
+		end = put(end, value_of(&phrase->pieces[i], call, params));
+		if (phrase->pieces[i].field == FIELD_URI && query.data) {
 			*end++ = '?';
 			end = put(end, query);
 		}
