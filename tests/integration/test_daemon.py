@@ -21,6 +21,7 @@ def nobody():
     return net.free_address()
 
 
+@pytest.mark.tsan
 def test_reload_under_load(weir, path, origin):
     """Not one connection fails while the configuration changes."""
     address = net.free_address()
@@ -61,10 +62,11 @@ def test_reload_with_a_mistake(weir, origin):
     load.run("echo", address, "-c", 4, "-n", 40)
 
 
-def test_drain(weir, origin):
+@pytest.mark.tsan
+def test_drain(weir, path, origin):
     """SIGTERM: no new ones, and those that are there may end in peace."""
     address = net.free_address()
-    daemon = weir(config_of(address, origin["ipv4"]))
+    daemon = weir(config_of(address, origin["ipv4"], path))
     held = load.hold(address, 20)
     daemon.process.send(signal.SIGTERM)
     wait_for(lambda: not net.can_connect(address), 5 * SLOWER, "a closed listener")
@@ -89,10 +91,11 @@ def test_drain_deadline(weir, origin):
     client.close()
 
 
-def test_kill_and_restart(weir, folder, origin):
+@pytest.mark.tsan
+def test_kill_and_restart(weir, path, folder, origin):
     """A killed daemon leaves nothing that keeps the next one from starting."""
     address = f"unix:{folder}/in.sock"
-    daemon = weir(config_of(address, origin["ipv4"]))
+    daemon = weir(config_of(address, origin["ipv4"], path))
     held = load.hold(address, 5)
     daemon.kill()
     held.release()
@@ -102,18 +105,20 @@ def test_kill_and_restart(weir, folder, origin):
     load.run("echo", address, "-c", 4, "-n", 100)
 
 
-def test_refused_connect_resets_the_client(weir, nobody):
+@pytest.mark.tsan
+def test_refused_connect_resets_the_client(weir, path, nobody):
     address = net.free_address()
-    weir(config_of(address, nobody))
+    weir(config_of(address, nobody, path))
     assert net.is_refused(address)
 
 
-def test_connect_timeout(weir):
+@pytest.mark.tsan
+def test_connect_timeout(weir, path):
     """A listener whose queue is full does not answer."""
     full = net.listen(net.free_address(), backlog=0)
     stuffing = [net.connect("%s:%d" % full.getsockname())]
     address = net.free_address()
-    daemon = weir(config_of(address, "%s:%d" % full.getsockname(),
+    daemon = weir(config_of(address, "%s:%d" % full.getsockname(), path,
                             upstream={"connect": {"timeout": "700ms"}, "retry": {"attempts": 1}}))
     start = time.monotonic()
     client = net.connect(address)
@@ -173,6 +178,7 @@ def test_connection_limit(weir, origin):
     load.run("echo", address, "-n", 3)
 
 
+@pytest.mark.tsan
 def test_source_limit(weir, origin):
     """One address has used its share, another one has not."""
     address = net.free_address()
@@ -214,6 +220,7 @@ def test_failover(weir, origin, nobody):
     assert any(e["failures"] > 0 for e in endpoints)
 
 
+@pytest.mark.tsan
 def test_ejection(weir, origin, nobody):
     address = net.free_address()
     daemon = weir(config_of(address, [nobody, origin["ipv4"]],
@@ -223,6 +230,7 @@ def test_ejection(weir, origin, nobody):
     assert states == {nobody: "ejected", origin["ipv4"]: "healthy"}
 
 
+@pytest.mark.tsan
 def test_health_check(weir, origin, nobody):
     address = net.free_address()
     daemon = weir(config_of(address, [nobody, origin["ipv4"]],
@@ -243,6 +251,7 @@ def test_backup(weir, origin, nobody):
     load.run("echo", address, "-c", 4, "-n", 50)
 
 
+@pytest.mark.tsan
 def test_endpoint_limit_with_a_queue(weir, origin):
     """Forty clients share two places; those who wait get their turn."""
     address = net.free_address()
@@ -251,6 +260,7 @@ def test_endpoint_limit_with_a_queue(weir, origin):
     load.run("echo", address, "-c", 40, "-n", 200, "-r", 2)
 
 
+@pytest.mark.tsan
 def test_counts(weir, path, origin):
     """Bytes and connections are what they were, on every path."""
     address = net.free_address()
@@ -280,6 +290,7 @@ def test_admin_socket_is_private(weir, origin):
     assert daemon.api("DELETE", "/v1/status")[0] in (404, 405)
 
 
+@pytest.mark.tsan
 def test_flow_is_closed_by_the_operator(weir, path, origin):
     address = net.free_address()
     daemon = weir(config_of(address, origin["ipv4"], path))

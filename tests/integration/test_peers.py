@@ -55,6 +55,7 @@ def front(proxy, path):
     return start
 
 
+@pytest.mark.tsan
 @pytest.mark.asan
 def test_postgres_psql(front, postgres):
     """A big result arrives whole: the server's checksum and the client's agree."""
@@ -66,6 +67,8 @@ def test_postgres_psql(front, postgres):
     assert hashlib.md5(text).hexdigest() == expected.decode().strip()
 
 
+@pytest.mark.asan
+@pytest.mark.tsan
 def test_postgres_pgbench(front, postgres):
     port = front(postgres[0])
     common = ["pgbench", "-h", "127.0.0.1", "-p", port, "-U", "weir"]
@@ -75,6 +78,7 @@ def test_postgres_pgbench(front, postgres):
     assert "number of failed transactions: 0" in out or "failed" not in out
 
 
+@pytest.mark.tsan
 @pytest.mark.asan
 def test_redis(front, redis, folder):
     port = front(redis[0])
@@ -91,6 +95,7 @@ def test_redis(front, redis, folder):
     assert b"requests per second" in out
 
 
+@pytest.mark.tsan
 @pytest.mark.asan
 def test_nginx_curl(front, nginx):
     port = front(nginx[0])
@@ -105,6 +110,7 @@ def test_nginx_curl(front, nginx):
     net.same(run("curl", "-sSf", *urls), net.payload(100_000) * 20)
 
 
+@pytest.mark.asan
 def test_rsync(front, rsync, folder):
     port = front(rsync[0])
     here, back = os.path.join(folder, "here"), os.path.join(folder, "back")
@@ -120,6 +126,7 @@ def test_rsync(front, rsync, folder):
             net.same(file.read(), net.payload(i * 997, i))
 
 
+@pytest.mark.asan
 @pytest.mark.parametrize("options", [[], ["-R"], ["-P", "4"], ["--bidir"]])
 def test_iperf3(front, iperf3, options):
     port = front(iperf3[0])

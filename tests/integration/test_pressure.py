@@ -54,6 +54,8 @@ def test_reader_that_stops(pair, ends):
     net.same(got, (piece * (sent // len(piece) + 1))[:sent])
 
 
+@pytest.mark.asan
+@pytest.mark.tsan
 def test_slow_reader(ends):
     """A reader with pauses gets everything."""
     reader, writer = ends
@@ -70,6 +72,7 @@ def test_slow_reader(ends):
     net.same(bytes(got), data)
 
 
+@pytest.mark.tsan
 @pytest.mark.asan
 def test_slow_writer(ends):
     """Small pieces with pauses arrive at once, each alone."""
