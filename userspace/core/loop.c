@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -334,12 +335,26 @@ static int64_t loop_timeout(struct weir_loop *loop)
 	return until > now ? (int64_t)(until - now) : 0;
 }
 
+/* For valgrind and for sandboxes that know no epoll_pwait2 (Linux 5.11): naps last longer. */
+static int loop_wait_ms(struct weir_loop *loop, struct epoll_event *events, int64_t ns)
+{
+	int64_t ms = ns < 0 ? -1 : WEIR_MIN((ns + 999999) / 1000000, (int64_t)INT_MAX);
+
+	return epoll_wait(loop->epoll, events, LOOP_EVENTS, (int)ms);
+}
+
 static int loop_wait(struct weir_loop *loop, struct epoll_event *events)
 {
 	int64_t ns = loop_timeout(loop);
 	struct timespec ts = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
-	int n = epoll_pwait2(loop->epoll, events, LOOP_EVENTS, ns < 0 ? NULL : &ts, NULL);
+	int n = -1;
 
+	if (!loop->only_ms)
+		n = epoll_pwait2(loop->epoll, events, LOOP_EVENTS, ns < 0 ? NULL : &ts, NULL);
+	if (n < 0 && !loop->only_ms && errno == ENOSYS)
+		loop->only_ms = true;
+	if (loop->only_ms)
+		n = loop_wait_ms(loop, events, ns);
 	if (n < 0 && errno == EINTR)
 		return 0;
 	return n < 0 ? -errno : n;

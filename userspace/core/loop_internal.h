@@ -84,6 +84,7 @@ struct weir_loop {
 	pthread_mutex_t post_lock;
 	struct weir_list posts;
 	atomic_bool stopping;
+	bool only_ms; /* the kernel has no epoll_pwait2() */
 	char *scratch;
 
 	struct weir_list attachments; /* struct attachment */
