@@ -5,6 +5,7 @@
  */
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,21 @@ static int answer_tunnel(struct weir_call *call)
 	return 0;
 }
 
+static int drop(void *arg)
+{
+	return weir_body_skip(arg, UINT64_MAX);
+}
+
+/* Answers while a task of the call's reads the body. */
+static int answer_early(struct weir_call *call)
+{
+	if (call->request.body &&
+	    weir_scope_spawn(&call->scope, "drop", drop, call->request.body, NULL))
+		abort();
+	return weir_task_yield() ? -ECANCELED
+				 : weir_call_respond(call, 200, NULL, WEIR_TEXT("early"));
+}
+
 static int answer(struct weir_call *call, void *ctx)
 {
 	const struct weir_request *request = &call->request;
@@ -83,6 +99,8 @@ static int answer(struct weir_call *call, void *ctx)
 	/* Nobody reads the body of these. */
 	if (weir_text_has_prefix(request->path, WEIR_TEXT("/skip")))
 		return weir_call_refuse(call, 404, "no_route");
+	if (weir_text_has_prefix(request->path, WEIR_TEXT("/early")))
+		return answer_early(call);
 	return answer_sum(call);
 }
 

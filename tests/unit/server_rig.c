@@ -212,6 +212,20 @@ static int site_read(struct weir_call *call)
 	return status ? status : weir_call_respond(call, 200, NULL, weir_text_of(text));
 }
 
+static int site_drop(void *arg)
+{
+	return weir_body_skip(arg, UINT64_MAX);
+}
+
+/* Answers while a task of the call's reads the body. */
+static int site_early(struct weir_call *call)
+{
+	assert_int_equal(
+		weir_scope_spawn(&call->scope, "drop", site_drop, call->request.body, NULL), 0);
+	assert_int_equal(weir_task_yield(), 0);
+	return weir_call_respond(call, 200, NULL, WEIR_TEXT("early"));
+}
+
 static int site_inform(struct weir_call *call)
 {
 	struct weir_headers headers;
@@ -307,6 +321,8 @@ int site_handle(struct weir_call *call, void *ctx)
 		return site_wait(call, site);
 	if (path_is(call, "/trailers"))
 		return site_trailers(call);
+	if (path_is(call, "/early"))
+		return site_early(call);
 	if (path_is(call, "/inform"))
 		return site_inform(call);
 	if (path_is(call, "/file"))

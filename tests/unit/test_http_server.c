@@ -199,6 +199,30 @@ static void every_split_gives_the_same(void **state)
 	}
 }
 
+/* The answer is out before the body is in; the next request is found all the same. */
+static void early_answer_does_not_lose_the_connection(void **state)
+{
+	static const char *const requests[] = {
+		"POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nabcde" GET("/hello"),
+		"POST /early HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"5\r\nabcde\r\n0\r\nX: y\r\n\r\n" GET("/hello"),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < WEIR_ARRAY_SIZE(requests); i++) {
+		const char *body = strstr(requests[i], "\r\n\r\n") + 4;
+
+		for (const char *at = body; at < strstr(body, "GET"); at++) {
+			struct visit visit;
+
+			visit_open(&visit, STAGE_TCP, requests[i]);
+			visit.rig.split = (size_t)(at - requests[i]);
+			assert_string_equal(visit_run(&visit), OK(5, "early") HELLO);
+			visit_close(&visit);
+		}
+	}
+}
+
 /* ---- large ones ---- */
 
 static void assert_payload(struct visit *visit, uint64_t size)
@@ -364,6 +388,7 @@ int main(void)
 		cmocka_unit_test(server_and_via_are_said_where_configured),
 		cmocka_unit_test(date_is_said_once),
 		cmocka_unit_test(every_split_gives_the_same),
+		cmocka_unit_test(early_answer_does_not_lose_the_connection),
 		cmocka_unit_test(large_bodies_arrive_whole),
 		cmocka_unit_test(large_uploads_come_back),
 		cmocka_unit_test(continue_is_said_when_the_body_is_wanted),

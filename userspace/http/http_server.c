@@ -75,22 +75,15 @@ static void server_linger(struct server_conn *sc)
 }
 
 /* What nobody wanted of a request's body goes, up to a limit. Whether the next request was
- * found. Trailers want memory, and the call's is gone. */
+ * found. */
 static bool server_skip_rest(struct server_conn *sc)
 {
-	struct weir_arena arena;
-	int status;
-
 	if (h1_conn_has_read_all(&sc->h1))
 		return true;
 	if (sc->h1.read == H1_READ_BROKEN)
 		return false;
-	weir_arena_init(&arena, 0);
-	weir_headers_init(&sc->h1.trailers, &arena);
-	status = weir_body_skip(&sc->h1.body, sc->server->conf.discard_bytes);
-	weir_headers_init(&sc->h1.trailers, NULL);
-	weir_arena_fini(&arena);
-	return status == 0 && h1_conn_has_read_all(&sc->h1);
+	return weir_body_skip(&sc->h1.body, sc->server->conf.discard_bytes) == 0 &&
+	       h1_conn_has_read_all(&sc->h1);
 }
 
 /* ------------------------------------------------------------------------------------------
@@ -184,16 +177,29 @@ static void call_begin(struct server_call *c, struct server_conn *sc)
 	sc->h1.body_read = 0;
 }
 
+/* The call ends, its memory does not: half a trailer of the request may lie there. */
+static void call_fini(struct server_call *c, struct weir_arena *memory)
+{
+	*memory = c->call.arena;
+	weir_arena_init(&c->call.arena, 0);
+	c->sc->h1.trailers.arena = memory;
+	weir_call_fini(&c->call);
+	c->sc->h1.ctx = NULL;
+}
+
 static enum server_next call_end(struct server_call *c, enum server_next next)
 {
 	struct server_conn *sc = c->sc;
+	struct weir_arena memory;
 
 	if (next == SERVER_BREAK && c->call.result.status == 0)
 		c->call.result.status = c->gone ? -ECONNRESET : -ECANCELED;
 	if (c->call.response.status || c->call.result.status)
 		server_metrics_count(&sc->server->metrics, &c->call);
-	weir_call_fini(&c->call);
-	sc->h1.ctx = NULL;
+	call_fini(c, &memory);
+	if (next == SERVER_KEEP && !server_skip_rest(sc))
+		next = SERVER_LINGER;
+	weir_arena_fini(&memory);
 	return next;
 }
 
@@ -218,10 +224,6 @@ static bool server_go_on(struct server_conn *sc, enum server_next *next)
 {
 	if (*next != SERVER_KEEP)
 		return false;
-	if (!server_skip_rest(sc)) {
-		*next = SERVER_LINGER;
-		return false;
-	}
 	if (h1_conn_next(&sc->h1)) {
 		*next = SERVER_BREAK;
 		return false;
