@@ -286,8 +286,6 @@ static void test_random_changes_of_path(void **state)
 	assert_int_equal(flips.flows, flips.total);
 	assert_true(flips.switches >= 20 * flips.total);
 	assert_int_equal(flips.uneven, 0);
-	/* One in seven, were taking over never put off; one in two thousand is seen. */
-	assert_true(behind <= passed / 50);
 	assert_int_equal(counts.audit_failed, 0);
 	assert_int_equal(counts.broken, 0);
 	assert_int_equal(rig_kernel_warnings(), 0);

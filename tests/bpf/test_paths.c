@@ -148,7 +148,7 @@ static const struct scenario scenarios[] = {
 	{ .name = "lifetime",
 	  .client_fn = deaf_client,
 	  .origin_fn = deaf_origin,
-	  .lifetime_ms = 150,
+	  .lifetime_ms = 500,
 	  .end = WEIR_END_LIFETIME },
 	{ .name = "never_idle",
 	  .client = { .send = 60, .chunk = 1, .write_nap_us = 20000 },

@@ -18,7 +18,7 @@
 
 #define NS_PER_MS    1000000ull
 #define NAP_FIRST_US 40u
-#define SHUT_TRIES   10u
+#define SHUT_TRIES   40u /* naps; together some 170 ms */
 #define NAP_LAST_US  5000u
 
 static struct weir_offload_worker *worker_of(struct weir_offload *offload)
