@@ -440,6 +440,16 @@ def test_upgrade_passes_bytes_once_and_late(weir):
     origin.close()
 
 
+def test_connect_goes_nowhere(address, origin):
+    """An origin that says 200 to everything would read what follows without anybody between."""
+    origin.take()
+    answers = exchange(address, b"CONNECT example.test:80 HTTP/1.1\r\nHost: example.test:80\r\n\r\n"
+                       b"GET /smuggled HTTP/1.1\r\nHost: example.test\r\nX-Forwarded-For: 6.6.6.6\r\n"
+                       b"\r\n", "plain")
+    assert answers.statuses()[0] == 501
+    assert not any(request.start[0] == b"CONNECT" for request in origin.take())
+
+
 def test_upgrade_that_is_refused(address, origin):
     """Without a 101 the bytes behind the request are the next request, or nothing."""
     origin.take()

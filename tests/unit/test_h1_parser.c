@@ -374,6 +374,26 @@ static void test_every_byte(void **state)
 	}
 }
 
+/* What is refused can be answered in the right way: without a body to HEAD, and to HTTP/1.0. */
+static void test_refused_method(void **state)
+{
+	static const char bad[] = "HEAD / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n";
+	struct weir_h1_parser parser;
+	struct weir_request request;
+	struct weir_arena arena;
+	size_t n;
+
+	(void)state;
+	weir_arena_init(&arena, 0);
+	weir_request_init(&request, &arena);
+	weir_h1_parser_init(&parser, false, NULL);
+	assert_int_equal(weir_h1_parse_request(&parser, bad, sizeof(bad) - 1, &request, &n),
+			 WEIR_EPROTO);
+	assert_int_equal(request.method, WEIR_METHOD_HEAD);
+	assert_int_equal(request.version, WEIR_HTTP_1_0);
+	weir_arena_fini(&arena);
+}
+
 /* Once refused, always refused: nobody finds a message in what follows. */
 static void test_stays_refused(void **state)
 {
@@ -406,6 +426,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_requests),      cmocka_unit_test(test_chunked),
 		cmocka_unit_test(test_refused),	      cmocka_unit_test(test_every_byte),
+		cmocka_unit_test(test_refused_method),
 		cmocka_unit_test(test_stays_refused),
 	};
 

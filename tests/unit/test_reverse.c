@@ -131,6 +131,7 @@ static const struct row rows[] = {
 	  1,
 	  1,
 	  NULL },
+	{ "CONNECT", answers, answers, { 0 }, { .method = "CONNECT" }, 0, 501, 0, 0, NULL },
 	{ "500 is no reason", says_500, answers, { .on = ON_STATUS }, { 0 }, 0, 500, 1, 1, NULL },
 	{ "slow",
 	  stalls,

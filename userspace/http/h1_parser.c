@@ -268,9 +268,7 @@ static int parser_read_request(struct weir_h1_parser *parser, const char *data,
 
 	if (rc)
 		return rc;
-	request->method = weir_method_parse(line->method);
 	request->method_text = line->method;
-	request->version = line->version;
 	run_init(&run, parser, data, &request->headers);
 	if (run_start(&run, request->method))
 		return weir_h1_refuse(parser, 400, llhttp_get_error_reason(&run.llhttp));
@@ -304,6 +302,9 @@ int weir_h1_parse_request(struct weir_h1_parser *parser, const char *data, size_
 	status = weir_h1_split_request_line(line, &parts, &why);
 	if (status)
 		return weir_h1_refuse(parser, status, why);
+	/* Whoever answers a head that is refused further down knows these. */
+	request->method = weir_method_parse(parts.method);
+	request->version = parts.version;
 	rc = parser_scan_fields(parser, data, size);
 	if (rc <= 0)
 		return rc;

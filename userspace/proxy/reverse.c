@@ -291,6 +291,8 @@ static int passage_serve(struct passage *passage)
 	return passage_finish(passage);
 }
 
+/* An origin that knows no CONNECT and says 200 to everything would have the client's next bytes
+ * for requests, which nobody here has read. */
 static int reverse_handle(struct weir_http_service *svc, struct weir_call *call)
 {
 	struct reverse *reverse = weir_container_of(svc, struct reverse, svc);
@@ -299,6 +301,8 @@ static int reverse_handle(struct weir_http_service *svc, struct weir_call *call)
 
 	reverse_metrics_prepare(&reverse->metrics);
 	call->result.upstream = weir_upstream_name(reverse->upstream);
+	if (call->request.method == WEIR_METHOD_CONNECT)
+		return weir_call_refuse(call, 501, "connect");
 	verdict = weir_breaker_begin_call(reverse->breaker);
 	if (verdict) {
 		reverse_metrics_count_refusal(&reverse->metrics, verdict);

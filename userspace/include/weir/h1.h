@@ -87,9 +87,10 @@ void weir_h1_parser_init(struct weir_h1_parser *parser, bool is_response,
  * come of it so far (it may have moved since the last call; what was parsed is not parsed
  * again). 1: complete, *HEAD_SIZE bytes long, REQUEST (which the caller has initialised) filled,
  * its text lying in DATA, or in the arena of its headers, and its body still NULL; 0: more bytes
- * are needed; WEIR_EPROTO with status and why, from then on always; -ENOMEM. A few empty lines
- * before the request line are skipped (RFC 9112 section 2.2). After 1 the next call begins the
- * next message, once the body's bytes are taken. */
+ * are needed; WEIR_EPROTO with status and why, from then on always (method and version are filled
+ * in if the request line was sound); -ENOMEM. A few empty lines before the request line are skipped
+ * (RFC 9112 section 2.2). After 1 the next call begins the next message, once the body's bytes are
+ * taken. */
 int weir_h1_parse_request(struct weir_h1_parser *parser, const char *data, size_t size,
 			  struct weir_request *request, size_t *head_size) WEIR_MUST_CHECK;
 

@@ -9,7 +9,8 @@
  * reports how it ended. Request and response bodies stream; a request's body is kept, up to a
  * limit, as long as it may have to be sent again. The client's going away ends everything.
  *
- * Fields are forwarded as they are: who the client is, is told by weir/forwarded.h.
+ * Fields are forwarded as they are: who the client is, is told by weir/forwarded.h. CONNECT is
+ * refused (501): it asks for a way to elsewhere, and this is one to an upstream.
  */
 
 #include <weir/breaker.h>
