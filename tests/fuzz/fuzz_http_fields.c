@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fields that strangers send and layers read: Cache-Control, Accept-Encoding, Authorization,
- * conditions. What is read lies in what was sent, and is what its grammar allows; and whatever is
+ * conditions, paths. What is read lies in what was sent, and is what its grammar allows; and whatever is
  * said, the answers of a cache about freshness do not contradict each other.
  */
 
@@ -9,7 +9,8 @@
 #include <string.h>
 
 #include <weir/http_date.h>
-#include <weir/message.h>
+#include <weir/http_layer.h>
+#include <weir/uri_path.h>
 
 #include "layer/http_accept.h"
 #include "layer/http_cache_policy.h"
@@ -97,6 +98,60 @@ static void check_date(struct weir_text value)
 	assert(weir_http_date_parse(weir_text_of(text), NOW, &again) == 0 && again == seconds);
 }
 
+/* ---- paths ---- */
+
+/* What an upstream sees has no dot segment, whoever takes what for a slash. */
+static int check_normal(struct weir_call *call, void *ctx)
+{
+	struct weir_text path = call->request.path;
+	size_t segment = 0, dots = 0;
+
+	(void)ctx;
+	for (size_t i = 0; i <= path.size; i++) {
+		int c = i < path.size ? (unsigned char)path.data[i] : '/';
+
+		if (c == '%') {
+			c = weir_uri_escape(path.data + i, path.size - i);
+			assert(c >= ' ' && c != 0x7f && c != '.');
+			i += 2;
+		}
+		if (c != '/' && c != '\\') {
+			segment++;
+			dots += c == '.';
+			continue;
+		}
+		assert(segment == 0 || segment > 2 || dots != segment);
+		segment = dots = 0;
+	}
+	return 0;
+}
+
+static void check_path(struct weir_text path, struct weir_http_service *svc)
+{
+	struct weir_call call = { 0 };
+
+	if (path.size == 0 || path.data[0] != '/')
+		return;
+	weir_arena_init(&call.arena, 0);
+	weir_request_init(&call.request, &call.arena);
+	weir_response_init(&call.response, &call.arena);
+	call.request.path = path;
+	assert(weir_handle(svc, &call) == 0);
+	weir_body_free(call.response.body);
+	weir_arena_fini(&call.arena);
+}
+
+static struct weir_http_service *normalise_service(void)
+{
+	static struct weir_http_service *svc;
+
+	if (!svc)
+		svc = weir_http_normalise_layer(weir_http_function(check_normal, NULL, NULL),
+						&(struct weir_http_normalise_conf){ 0 }, NULL);
+	assert(svc);
+	return svc;
+}
+
 /* One line of input is one field, of which the first byte says the name and the side. */
 static void add_field(struct weir_request *request, struct weir_response *response,
 		      struct weir_text line)
@@ -123,6 +178,7 @@ static void add_field(struct weir_request *request, struct weir_response *respon
 	check_credentials(value, request->headers.arena);
 	check_weight(value);
 	check_date(value);
+	check_path(value, normalise_service());
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -17,6 +17,7 @@ struct zstd {
 	struct http_coder coder;
 	ZSTD_CCtx *encoder;
 	ZSTD_DCtx *decoder;
+	bool in_frame; /* of a decoder */
 };
 
 /* ---- encoding ---- */
@@ -75,6 +76,13 @@ struct http_coder *http_zstd_encoder(int level, uint64_t size)
 
 /* ---- decoding ---- */
 
+/* The first byte of a frame: zstd's, or of those that are to be skipped (RFC 8878 section 3.1). The
+ * library may know the formats of its own youth, too, which are no content coding. */
+static bool zstd_begins_well(unsigned char first)
+{
+	return first == 0x28 || (first & 0xf0) == 0x50;
+}
+
 /* One frame after the other (RFC 8878 section 3.1). */
 static int zstd_decode(struct http_coder *coder, struct iovec *in, struct iovec *out,
 		       enum http_coder_step step)
@@ -87,10 +95,15 @@ static int zstd_decode(struct http_coder *coder, struct iovec *in, struct iovec 
 	if (in->iov_len == 0 && coder->complete)
 		return 1;
 	do {
-		size_t left = ZSTD_decompressStream(zstd->decoder, &sink, &source);
+		size_t left;
 
+		if (!zstd->in_frame && source.pos < source.size &&
+		    !zstd_begins_well(((const unsigned char *)source.src)[source.pos]))
+			return WEIR_EPROTO;
+		left = ZSTD_decompressStream(zstd->decoder, &sink, &source);
 		if (ZSTD_isError(left))
 			return WEIR_EPROTO;
+		zstd->in_frame = left != 0 && (zstd->in_frame || source.pos > 0);
 		coder->complete = left == 0;
 	} while (source.pos < source.size && sink.pos < sink.size);
 	*in = (struct iovec){ (char *)in->iov_base + source.pos, in->iov_len - source.pos };
