@@ -168,7 +168,7 @@ static const struct argp argp = {
 
 int tool_send(int argc, char **argv)
 {
-	struct send_arguments arguments = { 0 };
+	static struct send_arguments arguments; /* large: off the stack */
 	struct weir_error error;
 	char text[1024];
 	int status;
