@@ -106,8 +106,10 @@ static int upload_run(void *arg)
 
 	deal_rig_init(&f, kind);
 	/* The one for streams that hold it up, the other for sockets that hold all of it. */
-	f.conf.body_idle_ms = 200;
-	f.conf.first_byte_ms = 200;
+	if (upload->status == -ETIMEDOUT) {
+		f.conf.body_idle_ms = 100;
+		f.conf.first_byte_ms = 100;
+	}
 	origin_script(&f.origin, upload->script);
 	origin_script(&f.origin, answers_get);
 	deal_rig_open(&f);
