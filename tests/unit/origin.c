@@ -235,6 +235,13 @@ void origin_fini(struct origin *origin)
 	weir_buffer_fini(&origin->seen);
 }
 
+/* Each sleep is at least one iteration of the loop. */
+void origin_settle(void)
+{
+	for (int i = 0; i < 15; i++)
+		assert_int_equal(weir_task_sleep_ms(1), 0);
+}
+
 const char *origin_seen(struct origin *origin)
 {
 	assert_int_equal(weir_buffer_append(&origin->seen, "", 1), 0);

@@ -53,6 +53,8 @@ void origin_init(struct origin *origin, enum stage_kind kind);
 void origin_script(struct origin *origin, const struct origin_step *script);
 /* Ends all scripts, and forgets them. */
 void origin_fini(struct origin *origin);
+/* Lets everything go on that can go on by itself, however slow the machine is. */
+void origin_settle(void);
 /* What was read, with a terminator. */
 const char *origin_seen(struct origin *origin);
 /* A connector that a client may own, to N origins: which one, the port says, which counts from

@@ -64,7 +64,10 @@ static int row_run(void *arg)
 		.name = "app",
 		.endpoints = &endpoint,
 		.n_endpoints = 1,
-		.health = { .http = row->http, .interval_ms = 5, .timeout_ms = 50, .unhealthy = 2 }
+		.health = { .http = row->http,
+			    .interval_ms = 5,
+			    .timeout_ms = row->status == -ETIMEDOUT ? 50 : 5000,
+			    .unhealthy = 2 }
 	};
 	struct weir_endpoint_info info = { 0 };
 	struct weir_connector *connector;

@@ -345,7 +345,7 @@ static int garbage_run(void *arg)
 	origin_script(&f.origin, answers_get);
 	deal_rig_open(&f);
 	assert_int_equal(deal_get(&f).status, 0);
-	assert_int_equal(weir_task_sleep_ms(20), 0);
+	origin_settle();
 	/* What nobody has asked for answers nobody. */
 	assert_string_equal(deal_get(&f).text, "ok");
 	assert_int_equal(f.origin.connects, 2);
@@ -435,7 +435,7 @@ static int continue_run(void *arg)
 
 	(void)arg;
 	deal_rig_init(&f, kind);
-	f.conf.continue_ms = 20;
+	f.conf.continue_ms = 200;
 	origin_script(&f.origin, continues);
 	origin_script(&f.origin, answers_get);
 	deal_rig_open(&f);

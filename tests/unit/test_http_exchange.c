@@ -157,8 +157,8 @@ static int timeouts_run(void *arg)
 
 	(void)arg;
 	deal_rig_init(&f, kind);
-	f.conf.first_byte_ms = 20;
-	f.conf.body_idle_ms = 20;
+	f.conf.first_byte_ms = 100;
+	f.conf.body_idle_ms = 100;
 	origin_script(&f.origin, says_nothing);
 	origin_script(&f.origin, stalls_amid_body);
 	deal_rig_open(&f);
@@ -198,19 +198,19 @@ static int cancel_run(void *arg)
 	deal_rig_open(&f);
 	weir_scope_init(&scope, NULL);
 	assert_int_equal(weir_scope_spawn(&scope, "call", cancelled_task, &f, NULL), 0);
-	assert_int_equal(weir_task_sleep_ms(20), 0);
+	origin_settle();
 	weir_scope_cancel(&scope);
 	weir_scope_join(&scope);
 	weir_scope_fini(&scope);
 	/* The origin sees the end: its script is over. */
-	assert_int_equal(weir_task_sleep_ms(20), 0);
+	origin_settle();
 	assert_int_equal(f.origin.ended, 1);
 	/* And when a body is not read to its end. */
 	weir_call_init(&call, NULL);
 	deal_ask(&deal, &call);
 	assert_int_equal(weir_http_client_exchange(f.client, &call, &f.to), 0);
 	weir_call_fini(&call);
-	assert_int_equal(weir_task_sleep_ms(20), 0);
+	origin_settle();
 	assert_int_equal(f.origin.ended, 2);
 	deal_rig_close(&f);
 	return 0;
@@ -262,7 +262,7 @@ static int tunnel_run(void *arg)
 	/* It keeps its place. */
 	assert_int_equal(deal_get(&f).status, WEIR_EQUEUE);
 	weir_call_fini(&call);
-	assert_int_equal(weir_task_sleep_ms(20), 0);
+	origin_settle();
 	assert_int_equal(f.origin.ended, 1);
 	deal_rig_close(&f);
 	return 0;

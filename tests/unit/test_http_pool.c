@@ -180,7 +180,7 @@ static int death_run(void *arg)
 	http_pool_put(pooled, true);
 	assert_int_equal(http_pool_idle(f.pool), 1);
 	/* It has ended when it is asked for. */
-	assert_int_equal(weir_task_sleep_ms(20), 0);
+	origin_settle();
 	pooled = get(&f, false);
 	assert_int_equal(pooled->requests, 1);
 	assert_int_equal(f.origin.connects, 2);

@@ -136,14 +136,23 @@ static const struct row rows[] = {
 	{ "slow",
 	  stalls,
 	  answers,
-	  { .on = WEIR_RETRY_TIMEOUT, .try_ms = 20 },
+	  { .on = WEIR_RETRY_TIMEOUT, .try_ms = 200 },
 	  { 0 },
 	  0,
 	  200,
 	  2,
 	  2,
 	  "timeout" },
-	{ "slow, not asked for", stalls, answers, { .try_ms = 20 }, { 0 }, -ETIMEDOUT, 0, 1, 1, NULL },
+	{ "slow, not asked for",
+	  stalls,
+	  answers,
+	  { .try_ms = 200 },
+	  { 0 },
+	  -ETIMEDOUT,
+	  0,
+	  1,
+	  1,
+	  NULL },
 };
 
 static int row_run(void *arg)
@@ -217,7 +226,7 @@ static int total_run(void *arg)
 
 	(void)arg;
 	reverse_rig_init(&f, 1);
-	f.conf.total_ms = 30;
+	f.conf.total_ms = 200;
 	f.conf.retry.on = WEIR_RETRY_TIMEOUT | WEIR_RETRY_RESET;
 	f.conf.retry.attempts = 5;
 	origin_script(&f.origins[0], stalls);
@@ -320,13 +329,14 @@ static int abort_run(void *arg)
 	guest.rig = &f;
 	weir_scope_init(&scope, NULL);
 	assert_int_equal(weir_scope_spawn(&scope, "guest", guest_run, &guest, NULL), 0);
-	assert_int_equal(weir_task_sleep_ms(30), 0);
-	assert_int_equal(f.origins[0].connects + f.origins[1].connects, *hedge_ms ? 2 : 1);
+	while (f.origins[0].connects + f.origins[1].connects < (*hedge_ms ? 2 : 1))
+		assert_int_equal(weir_task_sleep_ms(1), 0);
+	origin_settle();
 	weir_scope_cancel(&scope);
 	weir_scope_join(&scope);
 	weir_scope_fini(&scope);
 	assert_int_equal(guest.trip.status, -ECANCELED);
-	assert_int_equal(weir_task_sleep_ms(5), 0);
+	origin_settle();
 	assert_int_equal(f.origins[0].ended + f.origins[1].ended, *hedge_ms ? 2 : 1);
 	/* Nobody is blamed. */
 	assert_int_equal(

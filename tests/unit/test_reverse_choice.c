@@ -16,13 +16,13 @@ static const struct origin_step stalls[] = { { ORIGIN_STALL, NULL, 0 } };
 
 static const struct origin_step slow_answer[] = {
 	{ ORIGIN_READ_HEAD, NULL, 0 },
-	{ ORIGIN_SLEEP, NULL, 30 },
+	{ ORIGIN_SLEEP, NULL, 300 },
 	{ ORIGIN_WRITE, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow", 0 },
 	{ ORIGIN_STALL, NULL, 0 },
 };
 static const struct origin_step slow_reset[] = {
 	{ ORIGIN_READ_HEAD, NULL, 0 },
-	{ ORIGIN_SLEEP, NULL, 20 },
+	{ ORIGIN_SLEEP, NULL, 200 },
 	{ ORIGIN_RESET, NULL, 0 },
 };
 
@@ -52,7 +52,7 @@ static int hedge_test_run(void *arg)
 
 	reverse_rig_init(&f, 2);
 	f.endpoints[1].backup = true;
-	f.conf.hedge.delay_ms = 10;
+	f.conf.hedge.delay_ms = 50;
 	origin_script(&f.origins[0], hedge->first);
 	origin_script(&f.origins[1], hedge->second);
 	reverse_rig_open(&f);
@@ -101,7 +101,7 @@ static int breaker_run(void *arg)
 		guests[i].rig = &f;
 		assert_int_equal(weir_scope_spawn(&scope, "guest", guest_run, &guests[i], NULL), 0);
 	}
-	assert_int_equal(weir_task_sleep_ms(5), 0);
+	origin_settle();
 	trip = trip_get(&f);
 	assert_int_equal(trip.status, WEIR_ELIMIT);
 	assert_string_equal(trip.why, "circuit_breaker");
@@ -139,7 +139,7 @@ static int pending_run(void *arg)
 	for (size_t i = 0; i < 2; i++) {
 		guests[i].rig = &f;
 		assert_int_equal(weir_scope_spawn(&scope, "guest", guest_run, &guests[i], NULL), 0);
-		assert_int_equal(weir_task_sleep_ms(5), 0);
+		origin_settle();
 	}
 	/* The first has the connection, the second waits for it, the third is one too many. */
 	trip = trip_get(&f);
