@@ -102,7 +102,8 @@ def weir(name, config, threads):
     daemon = Weir(config, workers=threads)
     daemon.start()
     address = config["listeners"][0]["address"]
-    return System(name, address, [daemon.process.pid], daemon.stop), daemon
+    pids = [daemon.process.pid, *children(daemon.process.pid)]  # the keeper, and who works
+    return System(name, address, pids, daemon.stop), daemon
 
 
 # ---- TCP -----------------------------------------------------------------------------------------
@@ -198,7 +199,7 @@ def http_weir(origin, threads, log):
     layers = [{"access_log": {"file": f"{log}/weir-access"}}] if log else []
     address = net.free_address()
     config = {"listeners": [{"name": "in", "address": address,
-                             "http": {"layers": layers, "max_requests": 1000000000,
+                             "http": {"layers": layers, "limits": {"requests": 1000000000},
                                       "timeouts": {"keep_alive": "1h"},
                                       "routes": [{"to": "out"}]}}],
               "upstreams": [{"name": "out", "endpoints": [origin], "pool": {"max_idle": 1024}}]}
