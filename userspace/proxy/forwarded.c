@@ -18,7 +18,13 @@ struct forwarded {
 	size_t n_trusted;
 	enum weir_forwarded_headers headers;
 	enum weir_forwarded_mode mode;
-	char *via; /* NULL: none */
+	char *via[WEIR_HTTP_2 + 1]; /* items for requests of each version; NULL: none */
+};
+
+static const char *const versions[] = {
+	[WEIR_HTTP_1_1] = "1.1",
+	[WEIR_HTTP_1_0] = "1.0",
+	[WEIR_HTTP_2] = "2.0",
 };
 
 struct peer {
@@ -290,19 +296,6 @@ static struct weir_text client_text(struct weir_call *call, const struct peer *p
 		weir_arena_strdup(&call->arena, weir_address_format_host(&client->address, text)));
 }
 
-static int tell_via(const struct forwarded *layer, struct weir_call *call)
-{
-	static const char *const versions[] = {
-		[WEIR_HTTP_1_1] = "1.1",
-		[WEIR_HTTP_1_0] = "1.0",
-		[WEIR_HTTP_2] = "2.0",
-	};
-	const char *item = weir_arena_printf(&call->arena, "%s %s", versions[call->request.version],
-					     layer->via);
-
-	return item ? append_item(call, WEIR_HEADER_VIA, weir_text_of(item)) : -ENOMEM;
-}
-
 static __attribute__((noinline)) int tell(const struct forwarded *layer, struct weir_call *call,
 					  const struct peer *peer)
 {
@@ -322,8 +315,9 @@ static __attribute__((noinline)) int tell(const struct forwarded *layer, struct 
 		status = tell_x(layer, call, peer, client);
 	if (status == 0 && standard)
 		status = tell_standard(layer, call, peer, client);
-	if (status == 0 && layer->via)
-		status = tell_via(layer, call);
+	if (status == 0 && layer->via[0])
+		status = append_item(call, WEIR_HEADER_VIA,
+				     weir_text_of(layer->via[call->request.version]));
 	return status;
 }
 
@@ -354,8 +348,9 @@ static void forwarded_free(struct weir_http_service *svc)
 {
 	struct forwarded *layer = weir_container_of(svc, struct forwarded, svc);
 
+	for (size_t i = 0; i < WEIR_ARRAY_SIZE(layer->via); i++)
+		free(layer->via[i]);
 	free(layer->trusted);
-	free(layer->via);
 	free(layer);
 }
 
@@ -371,6 +366,18 @@ static int check_via(const char *via, struct weir_error *error)
 		return 0;
 	weir_error_remedy(error, "write one word, for example weir");
 	return weir_error_set(error, WEIR_ECONFIG, "\"%.100s\" is no name for Via", via);
+}
+
+/* Once, not with every call. */
+static int make_via(struct forwarded *layer, const char *name)
+{
+	for (size_t i = 0; name && i < WEIR_ARRAY_SIZE(layer->via); i++) {
+		if (asprintf(&layer->via[i], "%s %s", versions[i], name) < 0) {
+			layer->via[i] = NULL;
+			return -ENOMEM;
+		}
+	}
+	return 0;
 }
 
 struct weir_http_service *weir_http_forwarded_layer(struct weir_http_service *inner,
@@ -389,8 +396,7 @@ struct weir_http_service *weir_http_forwarded_layer(struct weir_http_service *in
 	layer->mode = conf->mode;
 	layer->n_trusted = conf->n_trusted;
 	layer->trusted = calloc(conf->n_trusted + 1, sizeof(*layer->trusted));
-	layer->via = conf->via ? strdup(conf->via) : NULL;
-	if (!layer->trusted || (conf->via && !layer->via))
+	if (!layer->trusted || make_via(layer, conf->via) < 0)
 		goto err_memory;
 	if (conf->n_trusted > 0)
 		memcpy(layer->trusted, conf->trusted, conf->n_trusted * sizeof(*layer->trusted));
