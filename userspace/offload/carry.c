@@ -71,9 +71,14 @@ static void carry_leave_for(struct carry *carry, const char *why)
 		__atomic_store_n(&carry->lane[i].slot->want, WEIR_WANT_LEAVE, __ATOMIC_SEQ_CST);
 }
 
-/* Nothing is pending, or passing has begun, or it takes too long. */
+/* Passing has begun, or nothing is pending and nothing comes, or it takes too long. Where much
+ * comes, the verdict alone can tell when nothing is pending. */
 static bool carry_may_shut(struct carry *carry)
 {
+	uint64_t received = lane_received(&carry->lane[0]) + lane_received(&carry->lane[1]);
+	bool quiet = carry->shut_tries > 0 && received == carry->shut_received;
+
+	carry->shut_received = received;
 	if (carry->shut_tries++ >= SHUT_TRIES)
 		return true;
 	for (int i = 0; i < 2; i++) {
@@ -81,7 +86,7 @@ static bool carry_may_shut(struct carry *carry)
 			return true;
 	}
 	for (int i = 0; i < 2; i++) {
-		if (lane_sync(&carry->lane[i]) == -EAGAIN)
+		if (!quiet || lane_sync(&carry->lane[i]) == -EAGAIN)
 			return false;
 	}
 	return true;

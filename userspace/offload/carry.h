@@ -117,8 +117,9 @@ struct carry {
 	const char *leaving; /* why the flow leaves the kernel; NULL: it does not */
 	bool shut;	     /* and both gates are shut for good */
 	unsigned shut_tries;
-	unsigned naps;	     /* in a row */
-	uint64_t active_ns;  /* of what userspace moved */
+	uint64_t shut_received; /* of both lanes, at the last try */
+	unsigned naps;		/* in a row */
+	uint64_t active_ns;	/* of what userspace moved */
 	uint64_t spill_ns[CARRY_SPILLS];
 	unsigned spills;
 };
@@ -142,6 +143,11 @@ static inline bool lane_is_mapped(const struct lane *lane)
 static inline uint64_t lane_passed(const struct lane *lane)
 {
 	return __atomic_load_n(&lane->slot->passed, __ATOMIC_ACQUIRE);
+}
+
+static inline uint64_t lane_received(const struct lane *lane)
+{
+	return __atomic_load_n(&lane->slot->received, __ATOMIC_ACQUIRE);
 }
 
 static inline uint64_t lane_redirected(const struct lane *lane)
