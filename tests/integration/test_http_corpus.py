@@ -3,6 +3,7 @@
 is answered as its class says, and what the origin saw has one reading. The cases are those of
 ../shared/corpus where it is there, else the few below."""
 import os
+import random
 import re
 import socket
 
@@ -240,6 +241,55 @@ def test_case(case, address, origin):
             rule(answers, requests)
     refused = [message for message in answers.final if message.start[0] in (400, 413, 414, 431, 501)]
     assert not refused or refused[-1] is answers.final[-1], "something was answered after a refusal"
+
+
+# ---- cases of the same kinds that nobody wrote down -----------------------------------------------
+
+PIECES = [b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b",", b";", b"0\r\n\r\n", b"5", b"\0", b"\x0b",
+          b"\xff", b"_", b"%00", b"chunked", b"close", b"Content-Length: 5\r\n", b"Connection: ",
+          b"Transfer-Encoding: chunked\r\n", b"Host: a\r\n", b"HTTP/1.1", b"HTTP/1.0",
+          b"Trailer: X\r\n", b"Upgrade: websocket\r\nConnection: upgrade\r\n",
+          b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"]
+
+
+def mutate(rng, seeds):
+    data = bytearray(rng.choice(seeds))
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(data) + 1)
+        kind = rng.randrange(5)
+        if kind == 0:
+            data[at:at] = rng.choice(PIECES)
+        elif kind == 1:
+            del data[at:at + rng.randint(1, 4)]
+        elif kind == 2:
+            data[at:at + 1] = bytes([rng.randrange(256)])
+        elif kind == 3:
+            data += rng.choice(seeds)
+        else:
+            lines = bytes(data).split(b"\r\n")
+            lines.insert(rng.randrange(len(lines) + 1), lines.pop(rng.randrange(len(lines))))
+            data = bytearray(b"\r\n".join(lines))
+    return bytes(data)
+
+
+def test_mutated_cases(weir):
+    """Whatever a client sends: the origin has got as many whole requests as the client has got
+    answers of it, and each had one reading."""
+    origin = RecordingOrigin()
+    listen = net.free_address()
+    config = http_config(listen, origin.address)
+    config["listeners"][0]["http"]["timeouts"] = {"head": "200ms", "body_idle": "200ms"}
+    weir(config)
+    rng = random.Random(9112)
+    seeds = [raw for raw in (unescape(case[1]) for case in cases()) if len(raw) < 2000]
+    for _ in range(1000):
+        raw = mutate(rng, seeds)
+        if b"HEAD " in raw or b"Expect" in raw:
+            continue  # the first makes this client's reader guess, the second waits for the origin
+        answers = exchange(listen, raw, "plain")
+        whole = [request for request in origin.take() if request.complete]
+        assert answers.statuses().count(200) == len(whole), (raw, answers.final, whole)
+    origin.close()
 
 
 # ---- what an origin may say ---------------------------------------------------------------------
