@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Flows in the kernel outlive the daemon: every byte, every end, every count, after SIGKILL."""
+import ctypes
 import json
 import os
 import random
@@ -225,15 +226,67 @@ def test_spill_while_nobody_is_there(kept):
     assert it.lines(1)[0]["bytes_up"] == len(data) + 4
 
 
-def test_bytes_in_the_hands_of_the_dead(kept):
-    """The receiver does not read, so the daemon has read bytes that it could not write. They are gone
-    with it: both sides see a reset, not a stream with a hole or an end that looks orderly."""
+def fill(it, client):
+    """Sends until nothing is taken any more: the daemon has to do with the flow, and waits. What
+    was sent."""
+    data = net.payload(96 << 20)
+    client.setblocking(False)
+    sent, quiet = 0, time.monotonic()
+    while time.monotonic() < quiet + 1:
+        try:
+            sent += client.send(data[sent:sent + 65536])
+            quiet = time.monotonic()
+        except BlockingIOError:
+            time.sleep(0.01)
+    client.settimeout(20)
+    return data[:sent]
+
+
+def test_a_receiver_that_does_not_read(kept):
+    """All is full on the way, at several deaths. Then it reads, and nothing is missing."""
     it = kept()
     client, server = it.join()
-    client.settimeout(1)
-    data = net.payload(64 << 20)
-    with pytest.raises(TimeoutError):
-        client.sendall(data)
+    data = fill(it, client)
+    assert len(data) > 1 << 20
+    for _ in range(3):
+        it.restart()
+        time.sleep(0.2)
+    net.same(net.read_exactly(server, len(data)), data)
+    exchange(client, server)
+    assert "cannot be adopted" not in it.daemon.log()
+
+
+def steal(it, client, size):
+    """Reads SIZE bytes of the flow behind the daemon's back, from its own socket: as though it had
+    read them itself, and died."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pid = it.daemon.pid()
+    pidfd = libc.syscall(434, pid, 0)  # pidfd_open
+    assert pidfd >= 0, os.strerror(ctypes.get_errno())
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        if not os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:"):
+            continue
+        mine = libc.syscall(438, pidfd, int(fd), 0)  # pidfd_getfd
+        assert mine >= 0, os.strerror(ctypes.get_errno())
+        with socket.socket(fileno=mine) as sock:
+            try:
+                found = sock.getpeername() == client.getsockname()
+            except OSError:
+                continue
+            if found:
+                stolen = sock.recv(size, socket.MSG_DONTWAIT)
+                break
+    os.close(pidfd)
+    assert len(stolen) == size
+
+
+def test_bytes_in_the_hands_of_the_dead(kept):
+    """They are gone with it: both sides see a reset, not a stream with a hole or an end that looks
+    orderly."""
+    it = kept()
+    client, server = it.join()
+    data = fill(it, client)
+    steal(it, client, 1000)
     it.restart()
     it.daemon.wait_log("bytes of it were in the hands of the daemon that died")
     received = bytearray()

@@ -6,9 +6,11 @@
  */
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -116,6 +118,23 @@ int gauge_received(int fd, uint64_t *bytes, bool *fin)
 	*fin = info_has_fin(&info);
 	*bytes = info.tcpi_bytes_received - (*fin ? 1 : 0);
 	return 0;
+}
+
+/* poll(2) leaves a mark at a socket that is full, without which nobody would be told later. */
+size_t gauge_room(int fd)
+{
+	struct pollfd writable = { .fd = fd, .events = POLLOUT };
+	uint32_t memory[SK_MEMINFO_VARS];
+	socklen_t size = sizeof(memory);
+
+	if (poll(&writable, 1, 0) != 1)
+		return 0;
+	if (writable.revents & (POLLERR | POLLHUP) ||
+	    getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &size))
+		return SIZE_MAX;
+	if (memory[SK_MEMINFO_SNDBUF] < memory[SK_MEMINFO_WMEM_QUEUED] + 2)
+		return 1;
+	return (memory[SK_MEMINFO_SNDBUF] - memory[SK_MEMINFO_WMEM_QUEUED]) / 2;
 }
 
 int gauge_state(int fd)

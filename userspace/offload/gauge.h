@@ -9,6 +9,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Waits for whatever is being received on FD right now: a barrier against the verdict. */
@@ -26,6 +27,11 @@ int gauge_written_exact(int fd, uint64_t *bytes);
 int gauge_consumed(int fd, uint64_t *bytes);
 /* Bytes received on FD ever; *FIN whether the end came: it is not counted. 0 or -errno. */
 int gauge_received(int fd, uint64_t *bytes, bool *fin);
+
+/* How many bytes FD surely takes now: half of what is free of its send buffer, because segments cost
+ * more than their bytes. 0: none, and whoever watches FD sees when that changes. A broken one takes
+ * any number, to say so. */
+size_t gauge_room(int fd);
 
 /* Of TCP, as in TCP_INFO; 0 when it cannot be asked. */
 int gauge_state(int fd);

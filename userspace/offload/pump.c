@@ -129,18 +129,43 @@ static int lane_dry(struct lane *lane)
 	return -EAGAIN;
 }
 
+/* Reads no more than can be written at once: what is in this process's hands dies with it, and the
+ * flow as well. 0 with *SIZE; -EAGAIN with lane->need set; -errno. */
+static int lane_budget(struct lane *lane, size_t *size)
+{
+	size_t room;
+	int status;
+
+	*size = WEIR_SCRATCH_BYTES;
+	if (lane_is_mapped(lane) && lane_passed(lane) == lane->read)
+		return 0; /* there is nothing */
+	status = lane_sync(lane);
+	if (status)
+		return status;
+	room = gauge_room(lane->to);
+	*size = WEIR_MIN(*size, room);
+	if (*size)
+		return 0;
+	weir_watch_clear(carry_watch(lane->carry, !lane->way), WEIR_WRITABLE);
+	lane->need = LANE_NEEDS_WRITABLE;
+	return -EAGAIN;
+}
+
 int lane_pump(struct lane *lane, int *broken)
 {
 	char *scratch = weir_loop_scratch(lane->carry->worker->loop);
+	size_t size;
 	ssize_t n;
 	int status;
 
 	lane->need = LANE_NEEDS_NOTHING;
 	for (int i = 0; i < PUMP_TURNS; i++) {
 		status = lane->chunk ? lane_flush(lane, broken) : 0;
+		if (!status)
+			status = lane_budget(lane, &size);
 		if (status)
 			return status;
-		n = recv(lane->from, scratch, WEIR_SCRATCH_BYTES, MSG_DONTWAIT);
+		n = recv(lane->from, scratch, size, MSG_DONTWAIT);
 		/* The end: userspace learns of it from the watch, when all else has come. */
 		if (n == 0 || (n < 0 && errno == EAGAIN))
 			return lane_dry(lane);
@@ -150,7 +175,10 @@ int lane_pump(struct lane *lane, int *broken)
 			*broken = lane->way;
 			return -errno;
 		}
-		lane->full_reads = n == WEIR_SCRATCH_BYTES ? lane->full_reads + 1 : 0;
+		if (n == WEIR_SCRATCH_BYTES)
+			lane->full_reads++;
+		else if ((size_t)n < size)
+			lane->full_reads = 0;
 		if (lane_is_mapped(lane))
 			lane->read += (uint64_t)n;
 		else
