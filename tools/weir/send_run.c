@@ -97,7 +97,7 @@ static int place_target(struct sender *sender, struct weir_text authority,
 	if (weir_authority_parse(authority, &host, &port))
 		return weir_error_set(sender->error, -EINVAL, "\"%.*s\" is no host",
 				      WEIR_TEXT_ARGS(authority));
-	snprintf(text, sizeof(text), "%.*s:%u", WEIR_TEXT_ARGS(host), port ? port : 80);
+	snprintf(text, sizeof(text), "%.*s:%u", WEIR_TEXT_ARGS(host), port ? port : 80u);
 	if (weir_target_parse(target, text))
 		return weir_error_set(sender->error, -EINVAL, "\"%s\" is no host", text);
 	return 0;
