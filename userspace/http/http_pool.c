@@ -443,7 +443,7 @@ static int site_get(struct http_site *site, struct weir_conn *conn, bool fresh,
 	if (!*out) {
 		status = site_take_place(site, out);
 		if (status) {
-			weir_counter_add(site->pool->refused, 1);
+			weir_counter_add(site->pool->refused, status == WEIR_EQUEUE);
 			site_settle(site);
 			return status;
 		}
