@@ -75,7 +75,7 @@ static void check_policy(const struct weir_request *request, const struct weir_r
 
 	http_cache_control_read(&control, &request->headers);
 	check_control(&control);
-	stored = http_cache_may_store(request, response, &rules, NOW - 1, NOW, &freshness);
+	stored = http_cache_may_store(request, false, response, &rules, NOW - 1, NOW, &freshness);
 	assert(freshness.lifetime >= 0 && freshness.initial_age >= 1);
 	assert(http_cache_age(&freshness, NOW + 10) == freshness.initial_age + 10);
 	if (stored && http_cache_use(&freshness, &control, &rules, NOW) == HTTP_CACHE_STALE)

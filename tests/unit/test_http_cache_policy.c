@@ -41,6 +41,11 @@ static void messages(const char *asks, unsigned status, const char *says)
 	add(&response.headers, says);
 }
 
+static bool is_authorized(void)
+{
+	return weir_headers_find_id(&request.headers, WEIR_HEADER_AUTHORIZATION, NULL);
+}
+
 /* ---- Cache-Control ---- */
 
 static struct http_cache_control control_of(const char *fields)
@@ -109,7 +114,7 @@ static struct http_freshness fresh;
 static bool may_store(const char *asks, unsigned status, const char *says)
 {
 	messages(asks, status, says);
-	return http_cache_may_store(&request, &response, &rules, NOW, NOW, &fresh);
+	return http_cache_may_store(&request, is_authorized(), &response, &rules, NOW, NOW, &fresh);
 }
 
 static void what_may_be_stored(void **state)
@@ -144,7 +149,8 @@ static void what_may_be_stored(void **state)
 		may_store("Authorization: x", 200, "Cache-Control: max-age=1, must-revalidate"));
 	messages("", 200, "Cache-Control: max-age=1");
 	request.method = WEIR_METHOD_HEAD;
-	assert_false(http_cache_may_store(&request, &response, &rules, NOW, NOW, &fresh));
+	assert_false(http_cache_may_store(&request, is_authorized(), &response, &rules, NOW, NOW,
+					  &fresh));
 }
 
 static int64_t lifetime(const char *says, int64_t default_s)
@@ -152,7 +158,7 @@ static int64_t lifetime(const char *says, int64_t default_s)
 	const struct http_cache_rules with = { .default_s = default_s };
 
 	messages("", 200, says);
-	(void)!http_cache_may_store(&request, &response, &with, NOW, NOW, &fresh);
+	(void)!http_cache_may_store(&request, is_authorized(), &response, &with, NOW, NOW, &fresh);
 	return fresh.lifetime;
 }
 
@@ -176,12 +182,14 @@ static void lifetimes_are_computed(void **state)
 	assert_int_equal(lifetime("Cache-Control: max-age=0", 600), 0);
 	/* Age: the larger of what is said and what is seen, and the time on the way. */
 	messages("", 200, "Age: 30\nCache-Control: max-age=60");
-	assert_true(http_cache_may_store(&request, &response, &rules, NOW - 3, NOW, &fresh));
+	assert_true(http_cache_may_store(&request, is_authorized(), &response, &rules, NOW - 3, NOW,
+					 &fresh));
 	assert_int_equal(fresh.initial_age, 33);
 	assert_int_equal(http_cache_age(&fresh, NOW + 7), 40);
 	assert_int_equal(http_cache_age(&fresh, NOW - 7), 33);
 	messages("", 200, "Age: nonsense\nCache-Control: max-age=60");
-	assert_true(http_cache_may_store(&request, &response, &rules, NOW, NOW, &fresh));
+	assert_true(http_cache_may_store(&request, is_authorized(), &response, &rules, NOW, NOW,
+					 &fresh));
 	assert_int_equal(fresh.initial_age, 0);
 }
 
@@ -193,7 +201,7 @@ static enum http_cache_use use(const char *says, const char *asks, int64_t later
 	struct http_cache_control control;
 
 	messages("", 200, says);
-	(void)!http_cache_may_store(&request, &response, &with, NOW, NOW, &fresh);
+	(void)!http_cache_may_store(&request, is_authorized(), &response, &with, NOW, NOW, &fresh);
 	messages(asks, 200, "");
 	http_cache_control_read(&control, &request.headers);
 	return http_cache_use(&fresh, &control, &with, NOW + later);

@@ -14,6 +14,7 @@
 
 #include <weir/error.h>
 #include <weir/http_cache.h>
+#include <weir/http_layer.h>
 
 #include "http_rig.h"
 #include "layer/http_cache_store.h"
@@ -144,6 +145,19 @@ static int not_stored_main(void *arg)
 	assert_int_equal(script.served, 4);
 	ask(svc, "GET /b", NULL);
 	assert_int_equal(script.served, 4);
+	/* Nor is what somebody got who had to say his name to a layer outside. */
+	weir_http_cache_purge(cache);
+	script.served = 0;
+	for (int i = 0; i < 2; i++) {
+		rig_call_init(&call, "GET /b", NULL, NULL);
+		assert_int_equal(weir_extension_add(&call.call.extensions, &call.call.arena,
+						    &weir_http_user_key, "me"),
+				 0);
+		rig_call_handle(&call, svc);
+		rig_call_text(&call);
+		rig_call_fini(&call);
+	}
+	assert_int_equal(script.served, 2);
 	/* Half an answer is none. */
 	weir_http_cache_purge(cache);
 	rig_call_init(&call, "GET /c", NULL, NULL);

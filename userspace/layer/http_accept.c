@@ -125,6 +125,11 @@ int http_content_recoded(struct weir_call *call)
 	struct weir_header *etag = weir_headers_find_id(headers, WEIR_HEADER_ETAG, NULL);
 	struct weir_text weak;
 
+	/* Some services give a HEAD its body all the same, whose size is not the right one now. */
+	if (call->request.method == WEIR_METHOD_HEAD) {
+		weir_body_free(call->response.body);
+		call->response.body = NULL;
+	}
 	weir_headers_del_id(headers, WEIR_HEADER_ACCEPT_RANGES);
 	weir_headers_del_id(headers, WEIR_HEADER_CONTENT_LENGTH);
 	call->response.announced = WEIR_BODY_UNKNOWN;

@@ -19,6 +19,7 @@
 
 #include <weir/error.h>
 #include <weir/forwarded.h>
+#include <weir/http_layer.h>
 #include <weir/loop.h>
 
 #include "layer/http_answer.h"
@@ -149,8 +150,7 @@ static bool look_up(struct http_cache_look *look, const struct weir_call *call)
 	/* What came without credentials is not for those who have some, unless it says so. */
 	if ((object->pass &&
 	     http_cache_age(&object->freshness, now) >= object->freshness.lifetime) ||
-	    (!object->pass && !object->freshness.for_anybody &&
-	     weir_headers_find_id(headers, WEIR_HEADER_AUTHORIZATION, NULL))) {
+	    (!object->pass && !object->freshness.for_anybody && look->authorized)) {
 		http_cache_object_put(object);
 		look->object = NULL;
 		return false;
@@ -173,13 +173,12 @@ static bool look_up(struct http_cache_look *look, const struct weir_call *call)
 static bool look_wait(struct http_cache_look *look, const struct weir_call *call, int *status)
 {
 	uint64_t deadline = weir_loop_now(weir_loop_current()) + look->layer->lock_ns;
-	const struct weir_request *request = &call->request;
 	bool is_pass = look->object && look->object->pass;
 
 	*status = 0;
 	/* These fetch nothing that others could use. */
-	if (is_pass || request->method != WEIR_METHOD_GET || look->control.no_store ||
-	    weir_headers_find_id(&request->headers, WEIR_HEADER_AUTHORIZATION, NULL))
+	if (is_pass || call->request.method != WEIR_METHOD_GET || look->control.no_store ||
+	    look->authorized)
 		return false;
 	*status = http_cache_fetch_begin(look->layer->cache, &look->key, deadline);
 	if (*status == 1) {
@@ -272,6 +271,9 @@ static int layer_cached(struct weir_call *call, struct http_cache_look *look)
 	int status;
 
 	http_cache_control_read(&look->control, &call->request.headers);
+	look->authorized =
+		weir_headers_find_id(&call->request.headers, WEIR_HEADER_AUTHORIZATION, NULL) ||
+		weir_extension_find(&call->extensions, &weir_http_user_key);
 	weir_headers_init(&client, &call->arena);
 	status = weir_headers_copy(&client, &call->request.headers);
 	if (!status)

@@ -111,8 +111,8 @@ static int renew(struct http_cache_look *look, struct weir_call *call,
 			http_cache_object_put(object);
 			return -ENOMEM;
 		}
-	may_store =
-		http_cache_may_store(request, &merged, &look->layer->rules, asked, now, &freshness);
+	may_store = http_cache_may_store(request, look->authorized, &merged, &look->layer->rules,
+					 asked, now, &freshness);
 	object->freshness = freshness;
 	http_cache_object_put(look->object);
 	look->object = http_cache_object_get(object);
@@ -132,7 +132,7 @@ static void give_up(struct http_cache_look *look, const struct weir_request *req
 	struct http_cache_object *pass;
 
 	if (request->method != WEIR_METHOD_GET || status >= 500 || look->control.no_store ||
-	    weir_headers_find_id(&request->headers, WEIR_HEADER_AUTHORIZATION, NULL))
+	    look->authorized)
 		return;
 	if (look->object)
 		http_cache_del(look->layer->cache, &look->key);
@@ -157,8 +157,8 @@ static int take_new(struct http_cache_look *look, struct weir_call *call,
 
 	if (look->object && !look->object->pass)
 		look->result = HTTP_CACHE_EXPIRED;
-	if (!http_cache_may_store(request, &call->response, &look->layer->rules, asked, now,
-				  &storing.freshness) ||
+	if (!http_cache_may_store(request, look->authorized, &call->response, &look->layer->rules,
+				  asked, now, &storing.freshness) ||
 	    !fits || call->tunnel) {
 		give_up(look, request, call->response.status, now);
 		http_cache_look_release(look);

@@ -38,7 +38,10 @@ struct http_cache_look {
 	struct http_cache_control control; /* of the request */
 	struct http_cache_object *object;  /* counted; NULL: none. What was found */
 	bool leads;			   /* others wait for this call */
-	bool collapsed;			   /* it has waited for another one */
+	/* The client has said who it is (section 3.5), by Authorization, or to a layer outside that has
+	 * taken the field out. */
+	bool authorized;
+	bool collapsed; /* it has waited for another one */
 	enum http_cache_result result;
 	unsigned forwarded; /* the origin's status; 0: it was not asked */
 	bool stored;

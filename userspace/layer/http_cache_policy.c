@@ -155,7 +155,8 @@ static void freshness_fill(struct http_freshness *freshness, const struct weir_r
 	};
 }
 
-bool http_cache_may_store(const struct weir_request *request, const struct weir_response *response,
+bool http_cache_may_store(const struct weir_request *request, bool authorized,
+			  const struct weir_response *response,
 			  const struct http_cache_rules *rules, int64_t asked, int64_t received,
 			  struct http_freshness *freshness)
 {
@@ -170,8 +171,7 @@ bool http_cache_may_store(const struct weir_request *request, const struct weir_
 	       weir_headers_find_id(headers, WEIR_HEADER_EXPIRES, NULL);
 	if (asks.no_store || !response_allows(request, response, &says, said))
 		return false;
-	if (weir_headers_find_id(&request->headers, WEIR_HEADER_AUTHORIZATION, NULL) &&
-	    !freshness->for_anybody)
+	if (authorized && !freshness->for_anybody)
 		return false;
 	/* What is stale at once is of use only if it can be validated. */
 	return has_validator(headers) ||

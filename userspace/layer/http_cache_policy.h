@@ -29,9 +29,10 @@ struct http_cache_rules {
  * no precondition but If-None-Match and If-Modified-Since. */
 bool http_cache_is_eligible(const struct weir_request *request);
 
-/* Whether RESPONSE to REQUEST may be stored (section 3); ASKED and RECEIVED bound the exchange. Fills
- * FRESHNESS in any case. */
-bool http_cache_may_store(const struct weir_request *request, const struct weir_response *response,
+/* Whether RESPONSE to REQUEST may be stored (section 3); AUTHORIZED: the client had to say who it
+ * is. ASKED and RECEIVED bound the exchange. Fills FRESHNESS in any case. */
+bool http_cache_may_store(const struct weir_request *request, bool authorized,
+			  const struct weir_response *response,
 			  const struct http_cache_rules *rules, int64_t asked, int64_t received,
 			  struct http_freshness *freshness);
 

@@ -224,7 +224,7 @@ static int compress_apply(const struct compress *compress, struct weir_call *cal
 	if (status || !coding)
 		return status;
 	/* A HEAD is told what a GET would get. */
-	if (call->response.body)
+	if (call->response.body && call->request.method != WEIR_METHOD_HEAD)
 		status = compress_wrap(compress, call, coding);
 	if (!status)
 		status = http_content_recoded(call);

@@ -225,7 +225,7 @@ static int decompress_response(const struct decompress *layer, struct weir_call 
 	status = http_vary(call, "Accept-Encoding");
 	if (status || http_accept_has(&call->request.headers, coding))
 		return status;
-	if (call->response.body)
+	if (call->response.body && call->request.method != WEIR_METHOD_HEAD)
 		status = unpacked_wrap(layer, call, coding, &call->response.body, &unpacked);
 	if (status)
 		return status;
