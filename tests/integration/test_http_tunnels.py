@@ -16,7 +16,7 @@ import threading
 import pytest
 
 from harness import build, net, peers
-from harness.http import ScriptedOrigin, forward_config, get, read_answer, read_head
+from harness.http import ScriptedOrigin, forward_config, get, http_config, read_answer, read_head
 
 BULK = {"gcc": 1 << 30, "asan": 64 << 20, "tsan": 16 << 20}[build.VARIANT]
 
@@ -221,42 +221,48 @@ def digest_of(command):
     return done.stdout.split()[0]
 
 
-@pytest.mark.slow
-@pytest.mark.asan
-def test_bulk_down(weir, node):
-    """1 GB by length and by chunks is what the origin sends."""
-    listen = net.free_address()
-    daemon = weir(forward_config(listen, node))
-    expected = digest_of(f"curl -sS http://{node}/bytes/{BULK}")
-    before = daemon.rss()
-    assert digest_of(f"curl -sS http://{listen}/bytes/{BULK}") == expected
-    assert digest_of(f"curl -sS http://{listen}/chunked/{BULK // 4}") == \
-        digest_of(f"curl -sS http://{node}/chunked/{BULK // 4}")
-    if build.VARIANT == "gcc":
-        assert daemon.rss() - before < 16 << 20
-
-
-@pytest.mark.slow
-@pytest.mark.asan
-def test_bulk_up(weir, node, folder):
-    listen = net.free_address()
-    daemon = weir(forward_config(listen, node))
-    path = os.path.join(folder, "upload")
-    block = net.payload(1 << 20)
+def write_bulk(path, size):
+    """A file whose mebibytes differ; its SHA-256."""
+    block = bytearray(net.payload(1 << 20))
     digest = hashlib.sha256()
     with open(path, "wb") as file:
-        for _ in range(BULK >> 20):
+        for i in range(size >> 20):
+            block[:8] = i.to_bytes(8, "little")
             file.write(block)
             digest.update(block)
+    os.chmod(path, 0o644)
+    return digest.hexdigest()
+
+
+@pytest.mark.slow
+@pytest.mark.asan
+def test_bulk_both_ways(weir, node, folder):
+    """1 GB down from nginx and up to Node.js, by length, and a part of it in chunks; the daemon
+    holds none of it."""
+    files = os.path.join(folder, "bulk")
+    os.makedirs(files)
+    os.chmod(folder, 0o755)  # nginx reads as another user
+    process, nginx = peers.nginx(files)
+    digest = write_bulk(f"{files}/www/file", BULK)
+    small = write_bulk(f"{files}/www/small", BULK // 8)
+    listen = net.free_address()
+    daemon = weir(http_config(listen, [{"match": {"path": "/report"}, "to": "node"},
+                                       {"match": {"path": "/chunked/*"}, "to": "node"},
+                                       {"to": "nginx"}], {"node": node, "nginx": nginx}))
     before = daemon.rss()
-    for words in ([], ["-H", "Transfer-Encoding: chunked"]):
-        done = subprocess.run(["curl", "-sS", "-T", path, *words, f"http://{listen}/report"],
-                              capture_output=True, text=True, timeout=120 * build.SLOWER,
-                              check=True)
-        assert f'"size":{BULK}' in done.stdout
-        assert digest.hexdigest() in done.stdout
+    assert digest_of(f"curl -sSf http://{listen}/file") == digest
+    assert digest_of(f"curl -sSf http://{listen}/chunked/{BULK // 8}") == \
+        digest_of(f"curl -sSf http://{node}/chunked/{BULK // 8}")
+    for name, size, expected, words in (
+            ("file", BULK, digest, []),
+            ("small", BULK // 8, small, ["-H", "Transfer-Encoding: chunked"])):
+        done = subprocess.run(["curl", "-sS", "-T", f"{files}/www/{name}", *words,
+                               f"http://{listen}/report"], capture_output=True, text=True,
+                              timeout=120 * build.SLOWER, check=True)
+        assert f'"size":{size}' in done.stdout and expected in done.stdout
     if build.VARIANT == "gcc":
         assert daemon.rss() - before < 16 << 20
+    process.stop()
 
 
 @pytest.mark.asan
