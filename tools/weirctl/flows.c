@@ -17,10 +17,18 @@
 #define WATCH_MIN_MS 50
 
 static const struct column columns[] = {
-	{ "ID", true, false },	     { "LISTENER", false, true },	{ "CLIENT", false, true },
-	{ "UPSTREAM", false, true }, { "ENDPOINT", false, true },	{ "PATH", false, false },
-	{ "UP", true, false },	     { "DOWN", true, false },		{ "AGE", true, false },
-	{ "IDLE", true, false },     { "AVERAGE", true, false },	{ "SPILLS", true, false },
+	{ "ID", true, false },
+	{ "LISTENER", false, true },
+	{ "CLIENT", false, true },
+	{ "UPSTREAM", false, true },
+	{ "ENDPOINT", false, true },
+	{ "PATH", false, false },
+	{ "UP", true, false },
+	{ "DOWN", true, false },
+	{ "AGE", true, false },
+	{ "IDLE", true, false },
+	{ "AVERAGE", true, false },
+	{ "SPILLS", true, false },
 	{ "WHY NOT BETTER", false, true },
 };
 
@@ -67,11 +75,13 @@ enum tone flow_path_tone(const char *path)
 /* Both ways, since the flow began; --watch shows the speed now. */
 static void average_add(struct table *table, const json_t *flow)
 {
-	double bytes = (double)api_number(flow, "bytes_up") + (double)api_number(flow, "bytes_down");
+	double bytes =
+		(double)api_number(flow, "bytes_up") + (double)api_number(flow, "bytes_down");
 	uint64_t age_ms = api_number(flow, "age_ms");
 	char text[UNIT_TEXT];
 
-	table_add(table, TONE_PLAIN, "%s", unit_rate(text, bytes * 1e3 / (double)WEIR_MAX(age_ms, 1)));
+	table_add(table, TONE_PLAIN, "%s",
+		  unit_rate(text, bytes * 1e3 / (double)WEIR_MAX(age_ms, 1)));
 }
 
 static void flow_add(struct table *table, const json_t *flow)

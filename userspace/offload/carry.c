@@ -18,7 +18,6 @@
 
 #define NS_PER_MS    1000000ull
 #define NAP_FIRST_US 40u
-#define SHUT_TRIES   40u /* naps; together some 170 ms */
 #define NAP_LAST_US  5000u
 
 static struct weir_offload_worker *worker_of(struct weir_offload *offload)
@@ -59,49 +58,6 @@ void lane_set_state(struct lane *lane, enum lane_state state)
 /* ------------------------------------------------------------------------------------------
  * Spills
  */
-
-static void carry_leave_for(struct carry *carry, const char *why)
-{
-	if (carry->leaving)
-		return;
-	carry->leaving = why;
-	carry->bridge->path = WEIR_PATH_COPY;
-	carry->bridge->why = why;
-	for (int i = 0; i < 2; i++)
-		__atomic_store_n(&carry->lane[i].slot->want, WEIR_WANT_LEAVE, __ATOMIC_SEQ_CST);
-}
-
-/* Passing has begun, or nothing is pending and nothing comes, or it takes too long. Where much
- * comes, the verdict alone can tell when nothing is pending. */
-static bool carry_may_shut(struct carry *carry)
-{
-	uint64_t received = lane_received(&carry->lane[0]) + lane_received(&carry->lane[1]);
-	bool quiet = carry->shut_tries > 0 && received == carry->shut_received;
-
-	carry->shut_received = received;
-	if (carry->shut_tries++ >= SHUT_TRIES)
-		return true;
-	for (int i = 0; i < 2; i++) {
-		if (lane_passed(&carry->lane[i]) != carry->lane[i].read)
-			return true;
-	}
-	for (int i = 0; i < 2; i++) {
-		if (!quiet || lane_sync(&carry->lane[i]) == -EAGAIN)
-			return false;
-	}
-	return true;
-}
-
-/* From now on the numbers of redirected bytes stand still. The barriers: a verdict that saw the
- * gate open has ended. */
-static void carry_shut(struct carry *carry)
-{
-	for (int i = 0; i < 2; i++)
-		__atomic_store_n(&carry->lane[i].slot->want, WEIR_WANT_PASS, __ATOMIC_SEQ_CST);
-	for (int i = 0; i < 2; i++)
-		gauge_barrier(carry->lane[i].from);
-	carry->shut = true;
-}
 
 /* Whether the last SPILLS spills lie within the window. */
 static bool carry_spills_much(const struct carry *carry, uint64_t now)
@@ -186,12 +142,10 @@ static int lane_step_leaving(struct lane *lane, int *broken)
 {
 	int status;
 
-	if (!lane->carry->shut && !carry_may_shut(lane->carry)) {
+	if (carry_shut(lane->carry)) {
 		lane->need = LANE_NEEDS_TIME;
 		return -EAGAIN;
 	}
-	if (!lane->carry->shut)
-		carry_shut(lane->carry);
 	weir_watch_clear(carry_watch(lane->carry, (int)lane->way), WEIR_READABLE);
 	status = lane_pump(lane, broken);
 	if (status && status != -EAGAIN)

@@ -187,6 +187,11 @@ int lane_sync(struct lane *lane);
  * that the kernel goes on. */
 bool lane_catch_up(struct lane *lane);
 
+/* leave.c: the flow is to leave the kernel; WHY is static memory. The first reason counts. */
+void carry_leave_for(struct carry *carry, const char *why);
+/* leave.c: shuts the gates of a flow that leaves, so that the numbers of redirected bytes stand
+ * still. 0; -EAGAIN: later, bytes are pending. */
+int carry_shut(struct carry *carry);
 /* leave.c: takes the lane's source out of the map. 0 when it is out: a chunk may be left to write;
  * -EAGAIN with lane->need set; -EOPNOTSUPP where that is not possible; -EBADMSG when bytes are
  * missing; -errno when the source broke. */
