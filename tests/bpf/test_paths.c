@@ -241,14 +241,14 @@ static void check_way(struct rig *rig, enum weir_way way, const struct peer *rec
 {
 	const struct scenario_run *run = rig->ctx;
 	const struct weir_bridge_way *counts = &rig->bridge.way[way];
+	unsigned long long arrived = receiver->got + run->talk_bytes;
 	uint64_t sum = 0;
 
 	for (int path = 0; path < WEIR_PATH_COUNT; path++)
 		sum += counts->bytes_path[path];
-	if (sum != counts->bytes || counts->bytes != receiver->got + run->talk_bytes)
+	if (sum != counts->bytes || counts->bytes != arrived)
 		rig_note(rig, "%llu bytes were counted, %llu by paths, %llu arrived",
-			 (unsigned long long)counts->bytes, (unsigned long long)sum,
-			 (unsigned long long)(receiver->got + run->talk_bytes));
+			 (unsigned long long)counts->bytes, (unsigned long long)sum, arrived);
 }
 
 static void check_end(struct rig *rig, const struct scenario *scenario)

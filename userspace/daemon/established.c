@@ -83,7 +83,9 @@ int established_note(struct established *gone, struct generation *old, const str
 	uint32_t i;
 	size_t j;
 
-	for (i = 0; old != NULL && i < old->config->upstreams_count && status == 0; i++) {
+	if (old == NULL)
+		return 0;
+	for (i = 0; i < old->config->upstreams_count && status == 0; i++) {
 		conf = &old->config->upstreams[i];
 		status = note_upstream(gone, conf, weir_config_upstream(new->config, conf->name));
 	}
