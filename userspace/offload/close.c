@@ -25,6 +25,10 @@ int lane_end(struct lane *lane, int *broken)
 	if (status)
 		return status;
 	status = lane_audit(lane);
+	if (status && gauge_error(lane->from)) {
+		*broken = lane->way;
+		return -ECONNRESET;
+	}
 	if (status) {
 		carry_count(lane->carry->worker, audit_failed);
 		return status;

@@ -188,6 +188,9 @@ int lane_leave(struct lane *lane)
 	}
 	if (status == -EAGAIN)
 		lane->need = LANE_NEEDS_TIME;
+	/* A reset that has just come stops the counts, too; then it is no loss. */
+	if (status == -EBADMSG && gauge_error(lane->from))
+		status = -ECONNRESET;
 	if (status == -EBADMSG)
 		carry_count(lane->carry->worker, audit_failed);
 	return status;
