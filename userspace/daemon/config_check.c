@@ -509,8 +509,10 @@ static void check_absent(struct checker *checker, const struct config_table *tab
 	struct config_node stand_in = { .file = map->file, .line = map->line };
 	const struct config_key *key;
 	char remedy[320];
+	size_t i;
 
-	for (key = table->keys; key < table->keys + table->n; key++) {
+	for (i = 0; i < table->n; i++) {
+		key = &table->keys[i];
 		if (config_node_get(map, key->name) != NULL)
 			continue;
 		if (key->required) {
