@@ -424,10 +424,9 @@ static void test_stays_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_requests),      cmocka_unit_test(test_chunked),
-		cmocka_unit_test(test_refused),	      cmocka_unit_test(test_every_byte),
-		cmocka_unit_test(test_refused_method),
-		cmocka_unit_test(test_stays_refused),
+		cmocka_unit_test(test_requests),       cmocka_unit_test(test_chunked),
+		cmocka_unit_test(test_refused),	       cmocka_unit_test(test_every_byte),
+		cmocka_unit_test(test_refused_method), cmocka_unit_test(test_stays_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
