@@ -76,6 +76,18 @@ def test_drain(weir, path, origin):
     assert daemon.process.wait(10 * SLOWER) == 0
 
 
+@pytest.mark.tsan
+@pytest.mark.parametrize("keeper", (False, True))
+def test_signals_until_the_end(weir, origin, keeper):
+    """None is lost, and none that comes while it ends makes an orderly end a death by signal."""
+    for _ in range(5):
+        daemon = weir(config_of(net.free_address(), origin["ipv4"]), keeper=keeper)
+        while daemon.process.is_running():
+            daemon.process.send(signal.SIGTERM)
+        assert daemon.process.wait(1) == 0
+        assert "stopped" in daemon.log()
+
+
 def test_drain_deadline(weir, origin):
     """What does not end is ended."""
     address = net.free_address()

@@ -4,7 +4,6 @@
  */
 
 #include <argp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <weir/layer.h>
 #include <weir/listener.h>
 #include <weir/loop.h>
+#include <weir/signals.h>
 #include <weir/sync.h>
 
 #include "tools/weir/serve.h"
@@ -45,6 +45,9 @@ static const struct service {
 	{ "fs", serve_fs, "127.0.0.1:7081", true },
 };
 
+/* Blocked until the process ends. */
+static const int end_signals[] = { SIGINT, SIGTERM, 0 };
+
 struct request {
 	const struct service *service;
 	struct serve_arguments arguments;
@@ -56,7 +59,7 @@ struct server {
 	struct weir_service *service;
 	int fd;
 	struct weir_event stop;
-	uv_signal_t signals[2];
+	struct weir_signals signals;
 	struct weir_error error;
 	int status;
 };
@@ -135,24 +138,23 @@ static const struct argp argp = {
 	       "\"IP:PORT\", \"PORT\" or \"unix:/path\".",
 };
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(void *ctx, int number)
 {
-	struct server *server = handle->data;
+	struct server *server = ctx;
 
 	(void)number;
 	weir_event_set(&server->stop);
 }
 
-static void server_watch_signals(struct server *server)
+/* Until a signal comes. */
+static int server_wait(struct server *server)
 {
-	static const int numbers[] = { SIGINT, SIGTERM };
-	size_t i;
+	int status = weir_signals_open(&server->signals, end_signals, on_signal, server);
 
-	for (i = 0; i < WEIR_ARRAY_SIZE(numbers); i++) {
-		uv_signal_init(weir_loop_uv(server->loop), &server->signals[i]);
-		server->signals[i].data = server;
-		uv_signal_start(&server->signals[i], on_signal, numbers[i]);
-	}
+	if (status)
+		return weir_error_set(&server->error, status, "cannot take signals: %s",
+				      weir_strerror(status));
+	return weir_event_wait(&server->stop, "signals", WEIR_NEVER);
 }
 
 static int server_main(void *arg)
@@ -164,22 +166,19 @@ static int server_main(void *arg)
 		.service = server->service,
 	};
 	struct weir_listener *listener;
-	size_t i;
 
 	weir_scope_init(&server->scope, NULL);
 	listener = weir_listener_open(&server->scope, &conf, &server->error);
 	if (listener != NULL) {
-		server_watch_signals(server);
-		server->status = weir_event_wait(&server->stop, "signals", WEIR_NEVER);
+		server->status = server_wait(server);
 		weir_listener_stop(listener);
-		for (i = 0; i < WEIR_ARRAY_SIZE(server->signals); i++)
-			uv_close((uv_handle_t *)&server->signals[i], NULL);
 	} else {
 		server->status = server->error.status;
 	}
 	weir_scope_cancel(&server->scope);
 	weir_scope_join(&server->scope);
 	weir_scope_fini(&server->scope);
+	weir_signals_close(&server->signals);
 	weir_listener_close(listener);
 	return 0;
 }
@@ -224,6 +223,7 @@ int tool_serve(int argc, char **argv)
 
 	tool_parse(&argp, argc, argv, &request);
 	signal(SIGPIPE, SIG_IGN);
+	weir_signals_block(end_signals);
 	weir_error_init(&error);
 	server.service = request.service->make(&request.arguments, &error);
 	if (request.arguments.address == NULL)

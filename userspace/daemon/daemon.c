@@ -9,7 +9,6 @@
 #include "daemon/daemon.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -225,7 +224,8 @@ static int start_helpers(struct weir_daemon *daemon, struct weir_scope *helpers,
 {
 	int status;
 
-	status = signals_start(daemon, helpers);
+	daemon->helpers = helpers;
+	status = signals_start(daemon);
 	if (status == 0)
 		status = upgrade_start(daemon);
 	if (status == 0)
@@ -451,7 +451,7 @@ int weir_daemon_run(const struct weir_daemon_conf *conf, struct weir_config_mist
 	struct weir_daemon daemon = { .conf = conf };
 	int status;
 
-	signal(SIGPIPE, SIG_IGN);
+	signals_block();
 	status = daemon_configure_and_run(&daemon, mistakes);
 	if (status < 0)
 		tell_failure(&daemon, mistakes);

@@ -19,6 +19,7 @@
 #include <weir/metrics.h>
 #include <weir/offload.h>
 #include <weir/scope.h>
+#include <weir/signals.h>
 #include <weir/sync.h>
 
 #include "daemon/config.h"
@@ -95,7 +96,8 @@ struct weir_daemon {
 	struct upgrade *upgrade; /* NULL: no keeper, or not running */
 	bool has_served;	 /* it was ready once */
 	bool succeeded;		 /* another daemon serves: this one leaves all to it */
-	struct signals *signals;
+	struct weir_signals signals;
+	struct weir_scope *helpers; /* control's tasks beside its own; NULL before it runs */
 	struct admin *admin;
 	int exit_status;
 };
@@ -129,8 +131,11 @@ int kernel_open(struct weir_daemon *daemon, const struct weir_config *config,
 
 /* ---- signals.c ---------------------------------------------------------------------------- */
 
-/* Reloads run as tasks of SCOPE. 0 or -errno; then stop them all the same. */
-int signals_start(struct weir_daemon *daemon, struct weir_scope *scope) WEIR_MUST_CHECK;
+/* Before there are other threads. */
+void signals_block(void);
+/* Reloads run as tasks of the daemon's helpers. 0 or -errno. */
+int signals_start(struct weir_daemon *daemon) WEIR_MUST_CHECK;
+/* Harmless when they are not started. */
 void signals_stop(struct weir_daemon *daemon);
 
 /* ---- log_setup.c -------------------------------------------------------------------------- */

@@ -2,24 +2,17 @@
 /*
  * Signals, as events of the control loop: SIGTERM and SIGINT drain, and end at once the second
  * time; SIGHUP reloads; SIGUSR1 reopens logs.
+ *
+ * They are blocked from the first moment to the end of the process, so that one that comes while
+ * it starts is answered when it has started, and one that comes while it ends does not turn an
+ * orderly end into a death by signal.
  */
-
-#include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
 
 #include <weir/log.h>
 
 #include "daemon/process.h"
 
-static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
-
-struct signals {
-	struct weir_daemon *daemon;
-	struct weir_scope *scope; /* for reloads */
-	uv_signal_t handles[WEIR_ARRAY_SIZE(numbers)];
-	unsigned open;
-};
+static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, 0 };
 
 static int reload_main(void *arg)
 {
@@ -31,14 +24,13 @@ static int reload_main(void *arg)
 	return 0;
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(void *ctx, int number)
 {
-	struct signals *signals = handle->data;
-	struct weir_daemon *daemon = signals->daemon;
+	struct weir_daemon *daemon = ctx;
 
 	switch (number) {
 	case SIGHUP:
-		if (weir_scope_spawn(signals->scope, "reload", reload_main, daemon, NULL) < 0)
+		if (weir_scope_spawn(daemon->helpers, "reload", reload_main, daemon, NULL) < 0)
 			weir_log(WEIR_LOG_ERROR, "reload", "cannot start");
 		break;
 	case SIGUSR1:
@@ -51,47 +43,18 @@ static void on_signal(uv_signal_t *handle, int number)
 	}
 }
 
-int signals_start(struct weir_daemon *daemon, struct weir_scope *scope)
+void signals_block(void)
 {
-	struct signals *signals = calloc(1, sizeof(*signals));
-	int status = 0;
-	size_t i;
-
-	if (signals == NULL)
-		return -ENOMEM;
-	signals->daemon = daemon;
-	signals->scope = scope;
-	daemon->signals = signals;
-	for (i = 0; i < WEIR_ARRAY_SIZE(numbers) && status == 0; i++) {
-		status = uv_signal_init(weir_loop_uv(daemon->loop), &signals->handles[i]);
-		if (status < 0)
-			break;
-		signals->handles[i].data = signals;
-		signals->open++;
-		status = uv_signal_start(&signals->handles[i], on_signal, numbers[i]);
-	}
-	return status;
+	signal(SIGPIPE, SIG_IGN);
+	weir_signals_block(numbers);
 }
 
-static void on_close(uv_handle_t *handle)
+int signals_start(struct weir_daemon *daemon)
 {
-	struct signals *signals = handle->data;
-
-	if (--signals->open == 0)
-		free(signals);
+	return weir_signals_open(&daemon->signals, numbers, on_signal, daemon);
 }
 
 void signals_stop(struct weir_daemon *daemon)
 {
-	struct signals *signals = daemon->signals;
-	unsigned i, n;
-
-	daemon->signals = NULL;
-	if (signals == NULL)
-		return;
-	n = signals->open;
-	for (i = 0; i < n; i++)
-		uv_close((uv_handle_t *)&signals->handles[i], on_close);
-	if (n == 0)
-		free(signals);
+	weir_signals_close(&daemon->signals);
 }

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include <weir/log.h>
@@ -79,7 +78,6 @@ static int worker_keep(void *arg)
 static int worker_start(struct worker *worker, struct weir_error *error)
 {
 	const struct weir_loop_conf conf = { .index = worker->index };
-	sigset_t all, old;
 	int status;
 
 	weir_list_init(&worker->stacks);
@@ -97,11 +95,7 @@ static int worker_start(struct worker *worker, struct weir_error *error)
 	if (status < 0)
 		return weir_error_set(error, status, "cannot start a worker: %s",
 				      weir_strerror(status));
-	/* Signals are for the main thread. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	status = -pthread_create(&worker->thread, NULL, worker_main, worker);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (status < 0)
 		return weir_error_set(error, status, "cannot start a thread: %s",
 				      weir_strerror(status));

@@ -4,12 +4,12 @@
  */
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <weir/listener.h>
 #include <weir/run.h>
+#include <weir/signals.h>
 
 #define DRAIN_MS 5000
 
@@ -19,30 +19,21 @@ struct run {
 	int fd;
 	struct weir_scope connections;
 	struct weir_task *task;
-	uv_signal_t signals[2];
+	struct weir_signals signals;
 	unsigned asked; /* signals so far */
 };
 
-static void run_on_signal(uv_signal_t *handle, int number)
+static const int numbers[] = { SIGINT, SIGTERM, 0 };
+
+static void run_on_signal(void *ctx, int number)
 {
-	struct run *run = handle->data;
+	struct run *run = ctx;
 
 	(void)number;
 	if (run->asked++ == 0)
 		weir_task_wake(run->task);
 	else
 		weir_scope_cancel(&run->connections);
-}
-
-static void run_take_signals(struct run *run, struct weir_loop *loop)
-{
-	static const int numbers[2] = { SIGINT, SIGTERM };
-
-	for (int i = 0; i < 2; i++) {
-		uv_signal_init(weir_loop_uv(loop), &run->signals[i]);
-		run->signals[i].data = run;
-		uv_signal_start(&run->signals[i], run_on_signal, numbers[i]);
-	}
 }
 
 static int run_main(void *arg)
@@ -54,12 +45,15 @@ static int run_main(void *arg)
 		.service = run->conf->service,
 	};
 	struct weir_listener *listener;
-	int status = 0;
+	int status;
 
 	run->task = weir_task_current();
 	weir_scope_init(&run->connections, NULL);
 	listener = weir_listener_open(&run->connections, &conf, run->error);
-	run_take_signals(run, weir_loop_current());
+	status = weir_signals_open(&run->signals, numbers, run_on_signal, run);
+	if (status)
+		weir_error_set(run->error, status, "cannot take signals: %s",
+			       weir_strerror(status));
 	while (listener && !run->asked && !status)
 		status = weir_task_park("signal", WEIR_NEVER);
 	weir_listener_close(listener);
@@ -68,9 +62,8 @@ static int run_main(void *arg)
 				  run->conf->drain_ms ? run->conf->drain_ms : DRAIN_MS);
 	weir_scope_join(&run->connections);
 	weir_scope_fini(&run->connections);
-	for (int i = 0; i < 2; i++)
-		uv_close((uv_handle_t *)&run->signals[i], NULL);
-	return listener ? 0 : -EIO;
+	weir_signals_close(&run->signals);
+	return listener && run->asked ? 0 : -EIO;
 }
 
 static int run_listen(const struct weir_run_conf *conf, struct weir_error *error)

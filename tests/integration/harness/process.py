@@ -7,8 +7,6 @@ import signal
 import subprocess
 import time
 
-from . import build
-
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 SANITIZER_WORDS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:")
@@ -61,22 +59,10 @@ class Process:
             pass
         self.child.wait()
 
-    def _signal(self, number):
-        """ThreadSanitizer keeps a signal back for the fiber that it meets; a task that ends takes it
-        along, and the program never hears of it. So there it is said again, unless it was heard."""
-        self.child.send_signal(number)
-        if build.VARIANT != "tsan":
-            return
-        try:
-            self.child.wait(timeout=4)
-        except subprocess.TimeoutExpired:
-            if "draining" not in self.output():
-                self.child.send_signal(number)
-
     def stop(self, seconds=10, number=signal.SIGTERM):
         """Asks it to end; the exit status. A process that does not end is killed and an error."""
         if self.is_running():
-            self._signal(number)
+            self.child.send_signal(number)
             try:
                 self.child.wait(timeout=seconds)
             except subprocess.TimeoutExpired:
