@@ -219,6 +219,18 @@ static void test_responses(void **state)
 			"Content-Length: 0\r\n\r\n");
 }
 
+/* Only a request's Host means something, and must be one. */
+static void test_a_response_keeps_fields_named_host(void **state)
+{
+	const struct weir_h1_plan plan = { .framing = WEIR_H1_LENGTH, .keep_alive = true };
+	struct box *box = *state;
+
+	add(&box->response.headers, "Host", "a");
+	add(&box->response.headers, "host", "b");
+	assert_response(box, &plan,
+			"HTTP/1.1 200 OK\r\nHost: a\r\nhost: b\r\nContent-Length: 0\r\n\r\n");
+}
+
 /* Of a body that does not follow, its length is told where it is known. */
 static void test_announced_length(void **state)
 {
@@ -323,11 +335,17 @@ static void test_chunks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_request_lines),    TEST(test_host_is_never_missing_nor_twice),
-		TEST(test_framing),	     TEST(test_trailer_field),
-		TEST(test_hop_by_hop),	     TEST(test_responses),
-		TEST(test_announced_length), TEST(test_injections),
-		TEST(test_bad_targets),	     TEST(test_chunks),
+		TEST(test_request_lines),
+		TEST(test_host_is_never_missing_nor_twice),
+		TEST(test_framing),
+		TEST(test_trailer_field),
+		TEST(test_hop_by_hop),
+		TEST(test_responses),
+		TEST(test_a_response_keeps_fields_named_host),
+		TEST(test_announced_length),
+		TEST(test_injections),
+		TEST(test_bad_targets),
+		TEST(test_chunks),
 		TEST(test_absolute_targets),
 	};
 

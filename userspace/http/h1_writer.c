@@ -20,6 +20,7 @@ struct writer {
 	const struct weir_h1_plan *plan;
 	unsigned n_lines; /* written so far */
 	bool is_framed;	  /* Content-Length or Transfer-Encoding was written */
+	bool is_request;  /* which has one Host; a response's are fields like others */
 	bool has_host, has_date, has_server;
 	uint64_t announced; /* length to tell of a body that does not follow, or UNKNOWN */
 };
@@ -93,7 +94,7 @@ static void write_header(struct writer *w, const struct weir_header *field)
 			return;
 		break;
 	case WEIR_HEADER_HOST:
-		if (w->has_host)
+		if (w->is_request && w->has_host)
 			return;
 		w->has_host = true;
 		break;
@@ -264,6 +265,7 @@ int weir_h1_write_request(struct weir_buffer *out, const struct weir_request *re
 
 	if (rc)
 		return rc;
+	w.is_request = true;
 	write_text(&w, method);
 	write_text(&w, WEIR_TEXT(" "));
 	write_target(&w, request);
