@@ -47,7 +47,8 @@ static void unpack(unsigned coding, const char *data, size_t size, struct weir_b
 	http_coder_free(coder);
 }
 
-static void pack(unsigned coding, const char *data, size_t size, struct weir_buffer *out)
+static void pack_to(enum http_coder_step step, unsigned coding, const char *data, size_t size,
+		    struct weir_buffer *out)
 {
 	struct http_coder *coder = coding == WEIR_HTTP_CODING_GZIP ? http_gzip_encoder(6, size)
 				   : coding == WEIR_HTTP_CODING_BROTLI
@@ -55,9 +56,14 @@ static void pack(unsigned coding, const char *data, size_t size, struct weir_buf
 					   : http_zstd_encoder(3, size);
 
 	assert_int_equal(http_coder_append(coder, (struct iovec){ (char *)(uintptr_t)data, size },
-					   HTTP_CODER_END, out),
+					   step, out),
 			 0);
 	http_coder_free(coder);
+}
+
+static void pack(unsigned coding, const char *data, size_t size, struct weir_buffer *out)
+{
+	pack_to(HTTP_CODER_END, coding, data, size, out);
 }
 
 static struct weir_http_service *layer(void)
@@ -496,6 +502,40 @@ static void responses_are_decompressed(void **state)
 	rig_calls_run(unpack_main, NULL);
 }
 
+/* What has been flushed is read to its last byte, in whatever room, before more input is wanted. */
+static void what_is_flushed_is_read(void **state)
+{
+	const size_t size = 50000;
+	char *text = large(size);
+
+	(void)state;
+	for (size_t i = 0; i < WEIR_ARRAY_SIZE(all); i++) {
+		struct http_coder *coder = http_decoder_new(all[i]);
+		struct weir_buffer packed = { 0 }, out = { 0 };
+		struct iovec in;
+		int status = 0;
+
+		pack_to(HTTP_CODER_FLUSH, all[i], text, size, &packed);
+		in = (struct iovec){ weir_buffer_head(&packed), weir_buffer_size(&packed) };
+		while (status == 0) {
+			char piece[1000];
+			struct iovec room = { piece, sizeof(piece) };
+
+			status = coder->ops->run(coder, &in, &room, HTTP_CODER_RUN);
+			assert_int_equal(
+				weir_buffer_append(&out, piece, sizeof(piece) - room.iov_len), 0);
+		}
+		assert_int_equal(status, 1);
+		assert_false(coder->complete);
+		assert_int_equal(weir_buffer_size(&out), size);
+		assert_memory_equal(weir_buffer_head(&out), text, size);
+		http_coder_free(coder);
+		weir_buffer_fini(&packed);
+		weir_buffer_fini(&out);
+	}
+	free(text);
+}
+
 static int kept_main(void *arg)
 {
 	static const char *const accept[] = { "Accept-Encoding: gzip;q=0.1", NULL };
@@ -633,6 +673,7 @@ int main(void)
 		cmocka_unit_test(a_broken_body_stays_broken),
 		cmocka_unit_test(codings_are_chosen),
 		cmocka_unit_test(responses_are_decompressed),
+		cmocka_unit_test(what_is_flushed_is_read),
 		cmocka_unit_test(what_is_accepted_is_kept),
 		cmocka_unit_test(requests_are_decompressed),
 		cmocka_unit_test(mistakes_are_said),

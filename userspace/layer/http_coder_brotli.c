@@ -99,7 +99,8 @@ static int brotli_decode(struct http_coder *coder, struct iovec *in, struct iove
 	coder->complete = result == BROTLI_DECODER_RESULT_SUCCESS;
 	if (result == BROTLI_DECODER_RESULT_ERROR || (coder->complete && in->iov_len > 0))
 		return WEIR_EPROTO;
-	return result != BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT;
+	/* It asks for input first, though it may have said only a part of what it knows. */
+	return !BrotliDecoderHasMoreOutput(brotli->decoder);
 }
 
 static const struct http_coder_ops brotli_decoder_ops = {
