@@ -92,6 +92,10 @@ static const struct read_case requests[] = {
 		   "Upgrade: b/1,c\r\n\r\n",
 	  "request GET origin - example.test / ?- 1.1 keep-alive upgrade a, b/1, c\n"
 	  " Host: example.test\n" NONE },
+	{ GET HOST "Connection: Upgrade\r\nUpgrade: \"a, h2c, b\", c/1, /1, d/, e f\r\n"
+		   "Upgrade: g\"\r\nUpgrade: h2c/1,i\r\n\r\n",
+	  "request GET origin - example.test / ?- 1.1 keep-alive upgrade c/1, i\n"
+	  " Host: example.test\n" NONE },
 	{ GET HOST "Upgrade: websocket\r\n\r\n", PLAIN NONE },
 	{ POST "Expect: 100-Continue\r\nContent-Length: 2\r\n\r\nhi",
 	  "request POST origin - example.test / ?- 1.1 keep-alive expects\n Host: example.test\n"

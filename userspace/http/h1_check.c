@@ -3,6 +3,7 @@
 
 #include <weir/error.h>
 
+#include "http/chars.h"
 #include "http/h1_check.h"
 
 #define CHECK_OPTIONS_MAX 32 /* in Connection */
@@ -186,8 +187,21 @@ static char *check_append_item(char *to, struct weir_text item, bool is_first)
 	return to + item.size;
 }
 
-/* The protocols that Upgrade names but h2c, which is obsolete (RFC 9113 section 3.1) and a way
- * around whoever believes that it sees all requests. Text without data: none are left. */
+/* Protocols are tokens (RFC 9110 section 7.8): one in quotes is none, though a reader who knows no
+ * quotes may find some in it. h2c is obsolete (RFC 9113 section 3.1) and a way around whoever believes
+ * that it sees all requests. */
+static bool check_protocol_is_good(struct weir_text protocol)
+{
+	struct weir_text name, version;
+	bool has_version = weir_text_split(protocol, '/', &name, &version);
+
+	return name.size > 0 && weir_chars_are(name.data, name.size, WEIR_CHAR_TOKEN) &&
+	       (!has_version || (version.size > 0 &&
+				 weir_chars_are(version.data, version.size, WEIR_CHAR_TOKEN))) &&
+	       !weir_text_is_equal_nocase(name, WEIR_TEXT("h2c"));
+}
+
+/* The good protocols that Upgrade names. Text without data: there are none. */
 static int check_protocols(struct weir_headers *headers, struct weir_text *protocols)
 {
 	const struct weir_header *field = NULL;
@@ -199,7 +213,7 @@ static int check_protocols(struct weir_headers *headers, struct weir_text *proto
 		struct weir_text list = field->value, item;
 
 		while (weir_text_next_item(&list, &item)) {
-			if (!weir_text_is_equal_nocase(item, WEIR_TEXT("h2c")))
+			if (check_protocol_is_good(item))
 				end = check_append_item(end, item, end == text);
 		}
 	}
