@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 FAULT = re.compile(r"WARNING:|\bBUG\b|Oops|cut here|recvmsg seq|general protection|soft lockup")
+FOLLOWING = 40  # lines that belong to a fault, at most
+NOISE = re.compile(r"^(?:Code:|R[A-Z0-9]{2,3}:|[FC][SR]\w*:|\? | \? |Modules linked)")
 # In a mount namespace of its own, so that debugfs appears for nobody else.
 REWIND = """import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
@@ -51,9 +53,14 @@ class KernelLog:
                 continue  # older ones were overwritten
 
     def faults(self):
-        """What came since the last call and should not have."""
-        return [record.split(";", 1)[-1].strip() for record in self.records()
-                if FAULT.search(record)]
+        """What came since the last call and should not have, with what the kernel says of it."""
+        lines, more = [], 0
+        for record in self.records():
+            text = record.split(";", 1)[-1].split("\n", 1)[0].rstrip()
+            more = FOLLOWING if FAULT.search(text) else 0 if "end trace" in text else more - 1
+            if more > 0 and not NOISE.search(text):
+                lines.append(text)
+        return lines
 
     def close(self):
         os.close(self.fd)
