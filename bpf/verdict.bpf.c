@@ -77,8 +77,7 @@ struct {
 } weir_events SEC(".maps");
 
 /* sk_skb_adjust_room() refuses more at a time (len_diff_abs > 0xfff). */
-#define TRIM_MAX   4000
-#define TRIM_STEPS 160 /* 640 kB: more than the largest segment of BIG TCP */
+#define TRIM_MAX 4000u
 
 #define READ_ONCE(x) (*(volatile __typeof__(x) *)&(x))
 
@@ -161,18 +160,21 @@ static __always_inline int segment_pass(const struct segment *seg, enum weir_flo
 
 struct trim {
 	struct __sk_buff *skb;
-	__u32 bytes; /* left to cut off */
+	__u32 bytes; /* to cut off in all */
+	bool failed;
 };
 
-static long trim_step(__u64 i, struct trim *trim)
+/* What is left follows from the turn. A count carried from turn to turn would be a new state for
+ * the verifier at each one, and it would walk through all of them. */
+static long trim_step(__u64 turn, struct trim *trim)
 {
-	__u32 step = trim->bytes > TRIM_MAX ? TRIM_MAX : trim->bytes;
+	__u32 left = trim->bytes - (__u32)turn * TRIM_MAX;
+	__u32 step = left > TRIM_MAX ? TRIM_MAX : left;
 
-	(void)i;
-	if (!step || bpf_skb_adjust_room(trim->skb, -(__s32)step, 0, 0))
-		return 1;
-	trim->bytes -= step;
-	return 0;
+	if (!bpf_skb_adjust_room(trim->skb, -(__s32)step, 0, 0))
+		return 0;
+	trim->failed = true;
+	return 1;
 }
 
 /* Cuts BYTES off the front. 0 or -1; then part of them may be gone already. A loop of the
@@ -180,9 +182,9 @@ static long trim_step(__u64 i, struct trim *trim)
 static __always_inline int segment_trim(const struct segment *seg, __u32 bytes)
 {
 	struct trim trim = { .skb = seg->skb, .bytes = bytes };
+	__u32 turns = (bytes + TRIM_MAX - 1) / TRIM_MAX;
 
-	bpf_loop(TRIM_STEPS, trim_step, &trim, 0);
-	return trim.bytes ? -1 : 0;
+	return bpf_loop(turns, trim_step, &trim, 0) == turns && !trim.failed ? 0 : -1;
 }
 
 /* Where the stream stands when the first segment comes by. */

@@ -76,7 +76,7 @@ static uint16_t forger_checksum(const struct forger *forger, const void *segment
 /* Bytes FROM to FROM + SIZE of the client's stream. */
 int forger_send(struct forger *forger, uint64_t seed, uint32_t from, uint32_t size, bool fin)
 {
-	char segment[sizeof(struct tcphdr) + 2000];
+	char segment[sizeof(struct tcphdr) + FORGER_MAX];
 	struct tcphdr *tcp = (struct tcphdr *)(void *)segment;
 	size_t total = sizeof(*tcp) + size;
 

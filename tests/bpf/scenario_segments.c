@@ -110,6 +110,7 @@ int inline_origin(void *arg)
 /* ---- overlapping ---- */
 
 #define OVERLAP_TURN 2000u
+#define OVERLAP_LONG 10 /* every so many turns old bytes come again by the thousands */
 
 struct piece {
 	int from; /* in the turn */
@@ -117,17 +118,23 @@ struct piece {
 };
 
 /* Two thousand bytes a turn: each time some of them twice, and every other time the later half
- * before the earlier one. */
+ * before the earlier one. The kernel cuts at most 4000 bytes off at a time: there are more old
+ * ones than fit in two cuts, and just as many. */
 static int forge_turn(struct forger *forger, uint64_t seed, uint32_t turn)
 {
 	static const struct piece in_order[] = {
 		{ 0, 1000 }, { 0, 1000 }, { -1, 1501 }, { 400, 1600 }
 	};
 	static const struct piece out_of_order[] = { { 1000, 1000 }, { 0, 1300 } };
+	static const struct piece long_ago[] = { { -9500, 10500 }, { -7000, 9000 } };
 	const struct piece *pieces = turn % 2 ? out_of_order : in_order;
 	size_t n = turn % 2 ? WEIR_ARRAY_SIZE(out_of_order) : WEIR_ARRAY_SIZE(in_order);
 	int status = 0;
 
+	if (turn && turn % OVERLAP_LONG == 0) {
+		pieces = long_ago;
+		n = WEIR_ARRAY_SIZE(long_ago);
+	}
 	for (size_t i = 0; i < n && !status; i++) {
 		uint32_t at = turn * OVERLAP_TURN;
 		bool before = pieces[i].from < 0 && turn == 0;
@@ -152,7 +159,7 @@ static int overlap_by(struct peer *peer)
 	}
 	/* The end comes with bytes that are all known. */
 	if (!status)
-		status = forger_send(&forger, peer->seed, OVERLAP_BYTES - 700, 700, true);
+		status = forger_send(&forger, peer->seed, OVERLAP_BYTES - 8700, 8700, true);
 	if (status)
 		rig_note(peer->rig, "the forger: %s", weir_strerror(status));
 	forger_close(&forger);
