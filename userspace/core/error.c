@@ -35,6 +35,10 @@ static const struct error_text error_texts[] = {
 	{ WEIR_ELIFETIME, "lifetime", "the lifetime limit is reached" },
 	{ WEIR_EADMIN, "admin", "ended by an operator" },
 	{ WEIR_ESTATUS, "unexpected_status", "the health check got another status than expected" },
+	{ WEIR_ETLS, "tls", "TLS failed" },
+	{ WEIR_ECERTIFICATE, "certificate", "the peer's certificate will not do" },
+	{ WEIR_ETRUNCATED, "truncated", "the peer's bytes ended without TLS's close_notify" },
+	{ WEIR_EPROXY, "proxy", "the proxy on the way refuses to connect" },
 	{ 0, "ok", "success" },
 };
 

@@ -199,6 +199,10 @@ unsigned weir_http_status(int status)
 	case WEIR_EPROTO:
 	case WEIR_ERESOLVE:
 	case WEIR_ETRYAGAIN:
+	case WEIR_ETLS:
+	case WEIR_ECERTIFICATE:
+	case WEIR_ETRUNCATED:
+	case WEIR_EPROXY:
 	case -ECONNREFUSED:
 	case -ECONNRESET:
 	case -ECONNABORTED:

@@ -526,7 +526,7 @@ int http_exchange_run(struct http_exchange *ex, struct http_pooled *pooled)
 
 bool http_exchange_may_repeat(const struct http_exchange *ex, int status)
 {
-	if (status != -ECONNRESET && status != -EPIPE)
+	if (status != -ECONNRESET && status != -EPIPE && status != WEIR_ETRUNCATED)
 		return false;
 	if (!ex->reused || ex->broke_source || ex->answered)
 		return false;

@@ -13,20 +13,24 @@
 #include <weir/base.h>
 
 enum weir_errno {
-	WEIR_ELIMIT = -10001,	   /* a configured limit is reached */
-	WEIR_ERATE = -10002,	   /* a configured rate is exceeded */
-	WEIR_ENOENDPOINT = -10003, /* no endpoint of the upstream may be used */
-	WEIR_ERESOLVE = -10004,	   /* the name does not exist or has no address */
-	WEIR_ETRYAGAIN = -10005,   /* the name servers did not answer */
-	WEIR_EPOLICY = -10006,	   /* refused by a policy */
-	WEIR_ECONFIG = -10007,	   /* the configuration is wrong; struct weir_error says why */
-	WEIR_EPROTO = -10008,	   /* the peer broke its protocol */
-	WEIR_EQUEUE = -10009,	   /* a bounded queue is full, or the wait in it was too long */
-	WEIR_ESHUTDOWN = -10010,   /* the process is stopping */
-	WEIR_EIDLE = -10011,	   /* nothing moved for the idle timeout */
-	WEIR_ELIFETIME = -10012,   /* the lifetime limit is reached */
-	WEIR_EADMIN = -10013,	   /* ended by an operator */
-	WEIR_ESTATUS = -10014,	   /* an HTTP health check got another status than expected */
+	WEIR_ELIMIT = -10001,	    /* a configured limit is reached */
+	WEIR_ERATE = -10002,	    /* a configured rate is exceeded */
+	WEIR_ENOENDPOINT = -10003,  /* no endpoint of the upstream may be used */
+	WEIR_ERESOLVE = -10004,	    /* the name does not exist or has no address */
+	WEIR_ETRYAGAIN = -10005,    /* the name servers did not answer */
+	WEIR_EPOLICY = -10006,	    /* refused by a policy */
+	WEIR_ECONFIG = -10007,	    /* the configuration is wrong; struct weir_error says why */
+	WEIR_EPROTO = -10008,	    /* the peer broke its protocol */
+	WEIR_EQUEUE = -10009,	    /* a bounded queue is full, or the wait in it was too long */
+	WEIR_ESHUTDOWN = -10010,    /* the process is stopping */
+	WEIR_EIDLE = -10011,	    /* nothing moved for the idle timeout */
+	WEIR_ELIFETIME = -10012,    /* the lifetime limit is reached */
+	WEIR_EADMIN = -10013,	    /* ended by an operator */
+	WEIR_ESTATUS = -10014,	    /* an HTTP health check got another status than expected */
+	WEIR_ETLS = -10015,	    /* TLS: the two do not agree, or one of them broke it */
+	WEIR_ECERTIFICATE = -10016, /* TLS: the peer does not prove to be whom it should be */
+	WEIR_ETRUNCATED = -10017,   /* TLS: the bytes ended without close_notify */
+	WEIR_EPROXY = -10018,	    /* a proxy on the way refuses to connect */
 };
 
 /* A short text for any status of this library, 0 included. Static memory; never NULL. */
