@@ -301,7 +301,7 @@ DEPS_RUN := curl
 DEPS_TEST := python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-yaml python3-jsonschema \
 	python3-aiohttp clang-format clang-tidy cppcheck llvm libclang-rt-dev|libclang-rt-18-dev \
 	postgresql redis-server redis-tools nginx libnginx-mod-stream haproxy iperf3 rsync \
-	openssh-server openssh-client openssl dnsmasq-base socat netcat-openbsd iproute2 procps util-linux \
+	openssh-server openssh-client openssl dnsmasq-base socat tinyproxy netcat-openbsd iproute2 procps util-linux \
 	strace valgrind gdb dpkg-dev systemd fish zsh mandoc nodejs python3-websockets wrk nghttp2-client chromium?
 
 deps: DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)

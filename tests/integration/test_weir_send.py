@@ -184,12 +184,11 @@ def test_proxy(site):
 
 def test_wrong_usage(site):
     for arguments, said in (((), "which URL"), (("a", "b"), "one URL"),
-                            (("-k", site.address), "--insecure is for https"),
                             (("-X", "A B", "a"), "no method"), (("--what", "a"), "what")):
         assert said.encode() in send(*arguments, status=2).stderr
-    for url, said in (("https://127.0.0.1/", "https is not supported"),
-                      ("-k https://127.0.0.1/", "https is not supported"),
+    for url, said in ((f"https://{site.address}/", "wrong version number"),
                       ("ftp://127.0.0.1/", "is no URL"),
+                      ("ws://127.0.0.1/", "is no URL"),
                       ("http://user:secret@127.0.0.1/", "is no URL"),
                       ("http:///x", "is no URL"), ("http://a:99999/", "is no"),
                       ("http://does-not-exist.invalid/", "does-not-exist.invalid")):

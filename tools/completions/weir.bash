@@ -13,7 +13,7 @@ _weir()
 	fi
 	case $prev in
 	-X | --request) COMPREPLY=($(compgen -W "GET HEAD POST PUT DELETE OPTIONS PATCH" -- "$cur")); return ;;
-	-o | --output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	-o | --output | -E | --cert | --cacert | --key) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	-c | --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	esac
 	case $command:$cur in
@@ -21,7 +21,7 @@ _weir()
 	check:-*) COMPREPLY=($(compgen -W "--config --quiet --help --usage" -- "$cur")) ;;
 	serve:-*) COMPREPLY=($(compgen -W "--list --verbose --help --usage" -- "$cur")) ;;
 	send:-*) COMPREPLY=($(compgen -W "--request --header --data --output --include --verbose
-		--location --insecure --proxy --help --usage" -- "$cur")) ;;
+		--location --insecure --cacert --cert --key --proxy --help --usage" -- "$cur")) ;;
 	*:-*) COMPREPLY=($(compgen -W "--help --usage" -- "$cur")) ;;
 	check:*) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	serve:*)

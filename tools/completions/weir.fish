@@ -28,4 +28,7 @@ complete -c weir -n '__fish_seen_subcommand_from send' -s i -l include -d "The h
 complete -c weir -n '__fish_seen_subcommand_from send' -s v -l verbose -d "Say what goes and comes"
 complete -c weir -n '__fish_seen_subcommand_from send' -s L -l location -d "Follow redirections"
 complete -c weir -n '__fish_seen_subcommand_from send' -s k -l insecure -d "Take any certificate"
+complete -c weir -n '__fish_seen_subcommand_from send' -l cacert -rF -d "Whom to trust"
+complete -c weir -n '__fish_seen_subcommand_from send' -s E -l cert -rF -d "Certificate to show"
+complete -c weir -n '__fish_seen_subcommand_from send' -l key -rF -d "Its key"
 complete -c weir -n '__fish_seen_subcommand_from send' -s x -l proxy -x -d "Through a proxy"

@@ -19,6 +19,9 @@
 
 #define READ_BYTES 65536
 
+/* Options without a letter. */
+enum { KEY_CA_FILE = 0x100, KEY_KEY_FILE };
+
 static const struct argp_option options[] = {
 	{ "request", 'X', "METHOD", 0, "The method: GET, or POST when there is data", 0 },
 	{ "header", 'H', "'NAME: VALUE'", 0,
@@ -30,6 +33,10 @@ static const struct argp_option options[] = {
 	{ "verbose", 'v', NULL, 0, "Say on standard error what is sent and what comes", 0 },
 	{ "location", 'L', NULL, 0, "Follow redirections, at most ten", 0 },
 	{ "insecure", 'k', NULL, 0, "https: take any certificate", 0 },
+	{ "cacert", KEY_CA_FILE, "FILE", 0,
+	  "https: trust these certificates (PEM) instead of the system's", 0 },
+	{ "cert", 'E', "FILE", 0, "https: show this certificate (PEM, with its chain)", 0 },
+	{ "key", KEY_KEY_FILE, "FILE", 0, "https: its key, if it is not in the same file", 0 },
 	{ "proxy", 'x', "URL", 0, "Ask through an HTTP proxy", 0 },
 	{ 0 },
 };
@@ -138,6 +145,15 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 	case 'k':
 		arguments->insecure = true;
 		return 0;
+	case 'E':
+		arguments->cert_file = arg;
+		return 0;
+	case KEY_CA_FILE:
+		arguments->ca_file = arg;
+		return 0;
+	case KEY_KEY_FILE:
+		arguments->key_file = arg;
+		return 0;
 	case 'x':
 		arguments->proxy = arg;
 		return 0;
@@ -149,8 +165,6 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!arguments->url)
 			argp_error(state, "which URL?");
-		else if (arguments->insecure && strncasecmp(arguments->url, "https:", 6) != 0)
-			argp_error(state, "--insecure is for https");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -162,8 +176,8 @@ static const struct argp argp = {
 	.parser = on_option,
 	.args_doc = "URL",
 	.doc = "Send an HTTP request and write the body of the response.\v"
-	       "URL is http://HOST[:PORT][/PATH][?QUERY]; http:// may be left out. The exit status "
-	       "is 0 when a response came as a whole, whatever its status.",
+	       "URL is http://HOST[:PORT][/PATH][?QUERY], or the same with https://; http:// may be "
+	       "left out. The exit status is 0 when a response came as a whole, whatever its status.",
 };
 
 int tool_send(int argc, char **argv)

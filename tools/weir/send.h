@@ -3,7 +3,8 @@
 #define WEIR_TOOL_SEND_H
 
 /*
- * weir send: its arguments (send.c) and what is done with them (send_run.c).
+ * weir send: its arguments (send.c) and what is done with them (send_run.c), on which way
+ * (send_way.c).
  */
 
 #include <stdbool.h>
@@ -27,6 +28,9 @@ struct send_arguments {
 	bool has_data;
 	const char *output; /* NULL: standard output */
 	const char *proxy;
+	const char *ca_file;   /* NULL: whom the system trusts */
+	const char *cert_file; /* NULL: none is shown */
+	const char *key_file;  /* NULL: it is in cert_file */
 	bool include, verbose, follow, insecure;
 };
 

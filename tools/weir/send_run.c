@@ -15,114 +15,25 @@
 #include <weir/http_client.h>
 #include <weir/http_server.h>
 #include <weir/loop.h>
-#include <weir/resolver.h>
 
 #include "tools/weir/send.h"
+#include "tools/weir/send_place.h"
+#include "tools/weir/send_way.h"
 
 #define REDIRECTS_MAX 10
-
-struct place {
-	struct weir_text scheme, authority, path, query;
-};
 
 struct sender {
 	const struct send_arguments *arguments;
 	struct weir_error *error;
 	struct weir_arena arena; /* of places */
-	struct weir_resolver *resolver;
-	struct weir_http_client *client;
-	struct weir_target proxy; /* address and host empty: none */
-	bool has_proxy;
+	struct way way;
 	struct place place;
-	struct weir_text first_authority; /* whom credentials are for */
-	const char *method;		  /* NULL: what the data says */
+	struct place first; /* whom credentials are for */
+	const char *method; /* NULL: what the data says */
 	bool has_data;
 	int fd; /* of the output */
 	int status;
 };
-
-/* ------------------------------------------------------------------------------------------
- * Places
- */
-
-static struct weir_text keep(struct sender *sender, struct weir_text text)
-{
-	if (text.data)
-		text.data = weir_arena_strndup(&sender->arena, text.data, text.size);
-	return text;
-}
-
-static const char *with_scheme(struct sender *sender, const char *url)
-{
-	return strstr(url, "://") ? url : weir_arena_printf(&sender->arena, "http://%s", url);
-}
-
-/* What comes behind # is for the reader alone. */
-static int place_parse(struct sender *sender, const char *url, struct place *place)
-{
-	struct weir_request request;
-	struct weir_text text = { 0 }, fragment;
-	const char *full = with_scheme(sender, url);
-
-	if (!full)
-		return weir_error_set(sender->error, -ENOMEM, "out of memory");
-	weir_text_split(weir_text_of(full), '#', &text, &fragment);
-	weir_request_init(&request, &sender->arena);
-	request.method = WEIR_METHOD_GET;
-	if (weir_request_set_target(&request, text) || request.form != WEIR_TARGET_ABSOLUTE) {
-		weir_error_remedy(sender->error, "write it as http://host:port/path?query");
-		return weir_error_set(sender->error, -EINVAL, "\"%s\" is no URL", url);
-	}
-	if (weir_text_is_equal_nocase(request.scheme, WEIR_TEXT("https"))) {
-		weir_error_remedy(sender->error, "use http://");
-		return weir_error_set(sender->error, -EOPNOTSUPP,
-				      "https is not supported by this version");
-	}
-	*place = (struct place){
-		.scheme = WEIR_TEXT("http"),
-		.authority = keep(sender, request.authority),
-		.path = keep(sender, request.path),
-		.query = keep(sender, request.query),
-	};
-	return 0;
-}
-
-static int place_target(struct sender *sender, struct weir_text authority,
-			struct weir_target *target)
-{
-	char text[WEIR_HOST_MAX + 16];
-	struct weir_text host;
-	uint16_t port;
-
-	if (weir_authority_parse(authority, &host, &port))
-		return weir_error_set(sender->error, -EINVAL, "\"%.*s\" is no host",
-				      WEIR_TEXT_ARGS(authority));
-	snprintf(text, sizeof(text), "%.*s:%u", WEIR_TEXT_ARGS(host), port ? port : 80u);
-	if (weir_target_parse(target, text))
-		return weir_error_set(sender->error, -EINVAL, "\"%s\" is no host", text);
-	return 0;
-}
-
-/* RFC 3986 section 5.2, of what responses really have: another URL, a path, or a path from here. */
-static const char *resolve(struct sender *sender, struct weir_text location)
-{
-	const struct place *at = &sender->place;
-	struct weir_text folder = at->path;
-
-	if (memmem(location.data, location.size, "://", 3))
-		return weir_arena_strndup(&sender->arena, location.data, location.size);
-	if (weir_text_has_prefix(location, WEIR_TEXT("//")))
-		return weir_arena_printf(&sender->arena, "http:%.*s", WEIR_TEXT_ARGS(location));
-	if (weir_text_has_prefix(location, WEIR_TEXT("/")))
-		return weir_arena_printf(&sender->arena, "http://%.*s%.*s",
-					 WEIR_TEXT_ARGS(at->authority), WEIR_TEXT_ARGS(location));
-	if (!weir_text_has_prefix(location, WEIR_TEXT("?")))
-		while (folder.size > 0 && folder.data[folder.size - 1] != '/')
-			folder.size--;
-	return weir_arena_printf(&sender->arena, "http://%.*s%.*s%.*s",
-				 WEIR_TEXT_ARGS(at->authority), WEIR_TEXT_ARGS(folder),
-				 WEIR_TEXT_ARGS(location));
-}
 
 /* ------------------------------------------------------------------------------------------
  * The request
@@ -155,7 +66,7 @@ static int request_add_own(const struct sender *sender, struct weir_headers *hea
 static int request_add_headers(const struct sender *sender, struct weir_headers *headers)
 {
 	const struct send_arguments *arguments = sender->arguments;
-	bool is_first = weir_text_is_equal(sender->place.authority, sender->first_authority);
+	bool is_first = place_is_same_origin(&sender->place, &sender->first);
 	int status = request_add_own(sender, headers);
 
 	for (size_t i = 0; i < arguments->n_headers; i++)
@@ -287,7 +198,8 @@ static int response_write(struct sender *sender, struct weir_body *body)
 	}
 	if (status < 0)
 		weir_error_set(sender->error, status, "the response broke off: %s",
-			       weir_strerror(status));
+			       sender->way.why.status ? sender->way.why.message
+						      : weir_strerror(status));
 	return status;
 }
 
@@ -312,11 +224,11 @@ static int response_follow(struct sender *sender, const struct weir_call *call)
 	struct weir_text location =
 		weir_headers_value(&call->response.headers, WEIR_HEADER_LOCATION);
 	bool was_post = call->request.method == WEIR_METHOD_POST;
-	const char *url = resolve(sender, location);
+	const char *url = place_resolve(&sender->place, location, &sender->arena);
 
 	if (!url)
 		return weir_error_set(sender->error, -ENOMEM, "out of memory");
-	if (place_parse(sender, url, &sender->place))
+	if (place_parse(&sender->place, url, &sender->arena, sender->error))
 		return sender->error->status;
 	if ((status == 303 && call->request.method != WEIR_METHOD_HEAD) ||
 	    (was_post && (status == 301 || status == 302))) {
@@ -332,9 +244,13 @@ static int response_follow(struct sender *sender, const struct weir_call *call)
 
 static int call_failed(const struct sender *sender, const struct weir_call *call, int status)
 {
-	const struct weir_target *proxy = sender->has_proxy ? &sender->proxy : NULL;
+	const struct weir_target *proxy = sender->way.has_proxy ? &sender->way.proxy : NULL;
 	char text[WEIR_HOST_MAX + 16];
 
+	if (sender->way.why.status)
+		return weir_error_set(sender->error, status, "%.*s: %s",
+				      WEIR_TEXT_ARGS(sender->place.authority),
+				      sender->way.why.message);
 	if (call->result.why)
 		return weir_error_set(sender->error, status, "%.*s: %s: %s",
 				      WEIR_TEXT_ARGS(sender->place.authority),
@@ -362,12 +278,11 @@ static int call_finish(struct sender *sender, struct weir_call *call, bool may_f
 
 static int sender_ask(struct sender *sender, bool may_follow)
 {
-	struct weir_target target = sender->proxy;
+	struct weir_http_client *client;
+	struct weir_target target;
 	struct weir_call call;
-	int status = 0;
+	int status = way_choose(&sender->way, &sender->place, &client, &target);
 
-	if (!sender->has_proxy)
-		status = place_target(sender, sender->place.authority, &target);
 	if (status)
 		return status;
 	weir_call_init(&call, NULL);
@@ -377,7 +292,7 @@ static int sender_ask(struct sender *sender, bool may_follow)
 	if (!status && sender->arguments->verbose)
 		print_request(&call.request);
 	if (!status)
-		status = weir_http_client_exchange(sender->client, &call, &target);
+		status = weir_http_client_exchange(client, &call, &target);
 	status = status ? call_failed(sender, &call, status)
 			: call_finish(sender, &call, may_follow);
 	weir_call_fini(&call);
@@ -387,28 +302,12 @@ static int sender_ask(struct sender *sender, bool may_follow)
 static int sender_open(struct sender *sender)
 {
 	const struct send_arguments *arguments = sender->arguments;
-	struct weir_http_client_conf conf = { .proxy = arguments->proxy != NULL };
-	struct weir_tcp_connector_conf tcp = { 0 };
-	struct place proxy = { 0 };
-	int status = place_parse(sender, arguments->url, &sender->place);
+	int status = place_parse(&sender->place, arguments->url, &sender->arena, sender->error);
 
-	sender->first_authority = sender->place.authority;
-	if (!status && arguments->proxy) {
-		status = place_parse(sender, arguments->proxy, &proxy);
-		if (!status)
-			status = place_target(sender, proxy.authority, &sender->proxy);
-		sender->has_proxy = true;
-	}
+	sender->first = sender->place;
 	if (status)
 		return status;
-	sender->resolver = weir_resolver_new(weir_loop_current(), &(struct weir_resolver_conf){ 0 },
-					     sender->error);
-	if (!sender->resolver)
-		return sender->error->status;
-	tcp.resolver = sender->resolver;
-	conf.connector = weir_tcp_connector(&tcp, sender->error);
-	sender->client = weir_http_client_new(&conf, sender->error);
-	return sender->client ? 0 : sender->error->status;
+	return way_open(&sender->way, arguments, &sender->arena, sender->error);
 }
 
 static int sender_main(void *arg)
@@ -421,8 +320,7 @@ static int sender_main(void *arg)
 	for (unsigned n = 0; status == 1; n++)
 		status = sender_ask(sender, sender->arguments->follow && n < REDIRECTS_MAX);
 	sender->status = status;
-	weir_http_client_free(sender->client);
-	weir_resolver_free(sender->resolver);
+	way_close(&sender->way);
 	return 0;
 }
 
