@@ -11,10 +11,11 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <weir/arena.h>
+
+#include "core/blocks.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -64,7 +65,7 @@ static void chunk_unpoison(const void *data, size_t size)
 
 static struct weir_arena_chunk *chunk_new(size_t size)
 {
-	struct weir_arena_chunk *chunk = malloc(sizeof(*chunk) + size);
+	struct weir_arena_chunk *chunk = block_get(sizeof(*chunk) + size);
 
 	if (!chunk)
 		return NULL;
@@ -88,7 +89,7 @@ void weir_arena_fini(struct weir_arena *arena)
 		struct weir_arena_chunk *older = chunk->older;
 
 		chunk_unpoison(chunk->data, chunk->size);
-		free(chunk);
+		block_put(chunk, sizeof(*chunk) + chunk->size);
 		chunk = older;
 	}
 	arena->chunks = NULL;

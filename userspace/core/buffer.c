@@ -9,10 +9,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <weir/buffer.h>
+
+#include "core/blocks.h"
 
 #define BUFFER_MIN 256
 
@@ -23,7 +24,8 @@ void weir_buffer_init(struct weir_buffer *buffer)
 
 void weir_buffer_fini(struct weir_buffer *buffer)
 {
-	free(buffer->data);
+	if (buffer->data)
+		block_put(buffer->data, buffer->capacity);
 	weir_buffer_init(buffer);
 }
 
@@ -34,12 +36,12 @@ static int buffer_grow(struct weir_buffer *buffer, size_t needed)
 
 	while (capacity < needed)
 		capacity *= 2;
-	data = malloc(capacity);
+	data = block_get(capacity);
 	if (!data)
 		return -ENOMEM;
 	if (weir_buffer_size(buffer))
 		memcpy(data, weir_buffer_head(buffer), weir_buffer_size(buffer));
-	free(buffer->data);
+	block_put(buffer->data, buffer->capacity);
 	buffer->data = data;
 	buffer->capacity = capacity;
 	return 0;

@@ -241,6 +241,7 @@ void weir_loop_free(struct weir_loop *loop)
 	close(loop->event);
 	close(loop->epoll);
 	stack_pool_fini(&loop->stacks);
+	block_pool_fini(&loop->blocks);
 	pthread_mutex_destroy(&loop->post_lock);
 	free(loop->scratch);
 	free(loop);
@@ -328,7 +329,8 @@ static int64_t loop_timeout(struct weir_loop *loop)
 		until = WEIR_MIN(until, nap->deadline);
 		now = weir_now(); /* tasks may have run longer than a nap since */
 	}
-	if (!weir_list_is_empty(&loop->parked) || !weir_list_is_empty(&loop->upkeeps))
+	if (!weir_list_is_empty(&loop->parked) || !weir_list_is_empty(&loop->upkeeps) ||
+	    loop->blocks.bytes > 0)
 		until = WEIR_MIN(until, loop->next_trim);
 	if (until == WEIR_NEVER)
 		return -1;
@@ -409,6 +411,7 @@ static void loop_trim(struct weir_loop *loop)
 	if (loop->now < loop->next_trim)
 		return;
 	task_trim_idle(loop);
+	block_pool_trim(&loop->blocks);
 	loop_keep_up(loop);
 	loop->next_trim = loop->now + TASK_IDLE_NS;
 }

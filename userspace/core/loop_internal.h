@@ -16,6 +16,7 @@
 #include <weir/scope.h>
 #include <weir/task.h>
 
+#include "core/blocks.h"
 #include "core/context.h"
 #include "core/stack.h"
 
@@ -73,6 +74,7 @@ struct weir_loop {
 	struct context context;
 	struct weir_task *running;
 	struct stack_pool stacks;
+	struct block_pool blocks;
 	struct weir_list ready;
 	struct weir_list parked; /* by time of parking, oldest first */
 	struct weir_list idle;	 /* parked for long: their unused pages were given back */
