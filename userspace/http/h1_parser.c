@@ -167,12 +167,13 @@ static int run_on_value(llhttp_t *llhttp, const char *at, size_t size)
 static int run_on_field(llhttp_t *llhttp)
 {
 	struct parser_run *run = llhttp->data;
+	enum weir_header_id id = weir_header_id(run->name);
 
-	run->next = weir_h1_match_field(run->next, run->name, &run->value);
+	run->next = weir_h1_match_field(run->next, id, run->name, &run->value);
 	if (!run->next)
 		return run_stop(run, WEIR_EPROTO,
 				"a field line that is not a name, a colon and a value");
-	if (weir_headers_add(run->headers, run->name, run->value))
+	if (weir_headers_add_as(run->headers, id, run->name, run->value))
 		return run_stop(run, -ENOMEM, NULL);
 	return 0;
 }

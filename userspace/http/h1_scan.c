@@ -15,16 +15,53 @@
 #define SCAN_BYTES 16
 #define SCAN_BITS  1
 
-/* A bit for each control character but tab: below space (that is: equal to the smaller of
- * itself and 0x1f), or DEL. */
-static uint64_t scan_controls(const char *data)
+/* All bits of each byte that is a control character but tab: below space (that is: equal to the
+ * smaller of itself and 0x1f), or DEL. */
+static __m128i scan_mark_controls(const char *data)
 {
 	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)data);
 	__m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
 	__m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
 	__m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
 
-	return (uint64_t)_mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, low), del));
+	return _mm_or_si128(_mm_andnot_si128(tab, low), del);
+}
+
+static uint64_t scan_controls(const char *data)
+{
+	return (uint64_t)_mm_movemask_epi8(scan_mark_controls(data));
+}
+
+/* The same for the SIZE < SCAN_BYTES last bytes of a text. */
+static uint64_t scan_last_controls(const char *end, size_t size)
+{
+	return scan_controls(end - SCAN_BYTES) >> (SCAN_BYTES - size);
+}
+
+/* Of so many steps. A marked byte is -1, and sums of up to 255 stay within their bytes. */
+static size_t scan_sum_controls(const char *data, size_t steps)
+{
+	__m128i sums = _mm_setzero_si128();
+
+	for (size_t i = 0; i < steps; i++)
+		sums = _mm_sub_epi8(sums, scan_mark_controls(data + i * SCAN_BYTES));
+	sums = _mm_sad_epu8(sums, _mm_setzero_si128());
+	return (size_t)_mm_cvtsi128_si32(sums) + (size_t)_mm_extract_epi16(sums, 4);
+}
+
+/* Of a text of SCAN_BYTES or more. */
+static size_t scan_count_controls(const char *data, size_t size)
+{
+	size_t n = 0, steps, rest = size % SCAN_BYTES;
+
+	if (rest > 0)
+		n = (size_t)__builtin_popcountll(scan_last_controls(data + size, rest));
+	for (size_t left = size / SCAN_BYTES; left > 0; left -= steps) {
+		steps = WEIR_MIN(left, 255);
+		n += scan_sum_controls(data, steps);
+		data += steps * SCAN_BYTES;
+	}
+	return n;
 }
 
 #else
@@ -51,18 +88,31 @@ static uint64_t scan_controls(const char *data)
 	       scan_zeros(bytes ^ SCAN_EACH(0x7f));
 }
 
+static uint64_t scan_last_controls(const char *end, size_t size)
+{
+	char padded[SCAN_BYTES];
+
+	memset(padded, ' ', sizeof(padded));
+	memcpy(padded, end - size, size);
+	return scan_controls(padded);
+}
+
 #endif
 
-/* The first control character but tab at or after P; END when there is none. */
-static const char *scan_to_control(const char *p, const char *end)
+/* The first control character but tab at or after P; END when there is none. START: of the text. */
+static const char *scan_to_control(const char *start, const char *p, const char *end)
 {
 	for (;;) {
 		uint64_t found = 0;
 
 		while (end - p >= SCAN_BYTES && !(found = scan_controls(p)))
 			p += SCAN_BYTES;
+		if (!found && p < end && end - start >= SCAN_BYTES)
+			found = scan_last_controls(end, (size_t)(end - p));
 		if (found)
 			p += __builtin_ctzll(found) / SCAN_BITS;
+		else if (end - start >= SCAN_BYTES)
+			p = end;
 		else
 			while (p < end && weir_char_is(*p, WEIR_CHAR_VALUE))
 				p++;
@@ -72,10 +122,29 @@ static const char *scan_to_control(const char *p, const char *end)
 	}
 }
 
+/* Byte by byte: short texts, and processors whose steps tell no more than the first one. */
+static size_t scan_count_slowly(const char *data, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < size; i++)
+		n += !weir_char_is(data[i], WEIR_CHAR_VALUE);
+	return n;
+}
+
+size_t weir_h1_count_controls(const char *data, size_t size)
+{
+#ifdef __SSE2__
+	if (size >= SCAN_BYTES)
+		return scan_count_controls(data, size);
+#endif
+	return scan_count_slowly(data, size);
+}
+
 int weir_h1_next_line(const char *data, size_t size, size_t *seen)
 {
 	const char *end = data + size;
-	const char *p = scan_to_control(data + *seen, end);
+	const char *p = scan_to_control(data, data + *seen, end);
 
 	*seen = (size_t)(p - data);
 	if (end - p < 2 && (p == end || *p == '\r'))
@@ -173,13 +242,15 @@ static const char *scan_spaces(const char *p)
 	return p;
 }
 
-const char *weir_h1_match_field(const char *line, struct weir_text name, struct weir_text *value)
+const char *weir_h1_match_field(const char *line, enum weir_header_id id, struct weir_text name,
+				struct weir_text *value)
 {
 	const char *p = line + name.size;
 
 	*value = weir_text_trim(*value);
-	if (name.data != line || name.size == 0 || *p != ':' ||
-	    !weir_chars_are(name.data, name.size, WEIR_CHAR_TOKEN))
+	if (name.data != line || name.size == 0 || *p != ':')
+		return NULL;
+	if (id == WEIR_HEADER_OTHER && !weir_chars_are(name.data, name.size, WEIR_CHAR_TOKEN))
 		return NULL;
 	p = scan_spaces(p + 1);
 	if (value->size > 0 && value->data != p)

@@ -16,6 +16,9 @@
  * included; 0: more bytes are needed; WEIR_EPROTO: the byte at DATA + *SEEN must not be there. */
 int weir_h1_next_line(const char *data, size_t size, size_t *seen);
 
+/* How many control characters but tab are in a text. */
+size_t weir_h1_count_controls(const char *data, size_t size);
+
 /* What is wrong with that byte. Static memory. */
 const char *weir_h1_bad_byte(char c);
 
@@ -46,8 +49,9 @@ const char *weir_h1_split_field(struct weir_text line, struct weir_text *name,
 				struct weir_text *value);
 
 /* Whether the field line at LINE, in a head that was scanned, is NAME, a colon, and VALUE (which is
- * trimmed) between optional white space: byte for byte, nothing before, between or behind. Where
- * the next line begins, or NULL. */
-const char *weir_h1_match_field(const char *line, struct weir_text name, struct weir_text *value);
+ * trimmed) between optional white space: byte for byte, nothing before, between or behind. ID is
+ * the name's: one that is known is a token. Where the next line begins, or NULL. */
+const char *weir_h1_match_field(const char *line, enum weir_header_id id, struct weir_text name,
+				struct weir_text *value);
 
 #endif

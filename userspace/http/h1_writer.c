@@ -189,18 +189,16 @@ static int writer_begin(struct writer *w, struct weir_buffer *out, const struct 
 	return 0;
 }
 
-/* Commits the head if it has the lines that were written and no others. */
+/* Commits the head if it has no control characters but the line ends that were written: then no value
+ * has begun a line of its own. */
 static int writer_end(struct writer *w, struct weir_buffer *out)
 {
 	const char *head = weir_buffer_tail(out);
-	size_t size, seen = 0;
-	unsigned n = 0;
+	size_t size;
 
 	write_text(w, WEIR_TEXT("\r\n"));
 	size = (size_t)(w->at - head);
-	while (weir_h1_next_line(head, size, &seen) > 0)
-		n++;
-	if (seen != size || n != w->n_lines + 1)
+	if (weir_h1_count_controls(head, size) != 2 * (w->n_lines + 1))
 		return -EINVAL;
 	weir_buffer_commit(out, size);
 	return 0;

@@ -56,14 +56,20 @@ static void headers_link(struct weir_headers *headers, enum weir_header_id id, u
 	*link = place + 1;
 }
 
-static int headers_append(struct weir_headers *headers, enum weir_header_id id,
-			  struct weir_text name, struct weir_text value)
+int weir_headers_add_as(struct weir_headers *headers, enum weir_header_id id, struct weir_text name,
+			struct weir_text value)
 {
+	struct weir_header *field;
 	int rc = headers->n < headers->capacity ? 0 : weir_headers_reserve(headers, 1);
 
 	if (rc)
 		return rc;
-	headers->fields[headers->n] = (struct weir_header){ name, value, id, 0, false };
+	field = &headers->fields[headers->n];
+	field->name = name;
+	field->value = value;
+	field->id = id;
+	field->next = 0;
+	field->removed = false;
 	if (id != WEIR_HEADER_OTHER)
 		headers_link(headers, id, headers->n);
 	headers->n++;
@@ -72,24 +78,14 @@ static int headers_append(struct weir_headers *headers, enum weir_header_id id,
 
 int weir_headers_add(struct weir_headers *headers, struct weir_text name, struct weir_text value)
 {
-	return headers_append(headers, weir_header_id(name), name, value);
+	return weir_headers_add_as(headers, weir_header_id(name), name, value);
 }
 
 int weir_headers_add_id(struct weir_headers *headers, enum weir_header_id id,
 			struct weir_text value)
 {
 	assert(id != WEIR_HEADER_OTHER);
-	return headers_append(headers, id, weir_header_name(id), value);
-}
-
-struct weir_header *weir_headers_next(const struct weir_headers *headers,
-				      const struct weir_header *after)
-{
-	size_t i = after ? (size_t)(after - headers->fields) + 1 : 0;
-
-	while (i < headers->n && headers->fields[i].removed)
-		i++;
-	return i < headers->n ? &headers->fields[i] : NULL;
+	return weir_headers_add_as(headers, id, weir_header_name(id), value);
 }
 
 struct weir_header *weir_headers_find_id(const struct weir_headers *headers, enum weir_header_id id,
@@ -206,8 +202,9 @@ static int headers_copy_field(struct weir_headers *to, const struct weir_header 
 	memcpy(text, field->name.data, field->name.size);
 	if (field->value.size)
 		memcpy(text + field->name.size, field->value.data, field->value.size);
-	return headers_append(to, field->id, (struct weir_text){ text, field->name.size },
-			      (struct weir_text){ text + field->name.size, field->value.size });
+	return weir_headers_add_as(to, field->id, (struct weir_text){ text, field->name.size },
+				   (struct weir_text){ text + field->name.size,
+						       field->value.size });
 }
 
 int weir_headers_copy(struct weir_headers *to, const struct weir_headers *from)

@@ -113,6 +113,9 @@ int weir_headers_reserve(struct weir_headers *headers, unsigned n) WEIR_MUST_CHE
  * see weir_header_is_valid(). */
 int weir_headers_add(struct weir_headers *headers, struct weir_text name, struct weir_text value)
 	WEIR_MUST_CHECK;
+/* The same for whoever knows weir_header_id(NAME). */
+int weir_headers_add_as(struct weir_headers *headers, enum weir_header_id id, struct weir_text name,
+			struct weir_text value) WEIR_MUST_CHECK;
 /* The same with the canonical name. */
 int weir_headers_add_id(struct weir_headers *headers, enum weir_header_id id,
 			struct weir_text value) WEIR_MUST_CHECK;
@@ -135,8 +138,15 @@ struct weir_header *weir_headers_find_id(const struct weir_headers *headers, enu
 /* The value of the first field with ID; no data when there is none. */
 struct weir_text weir_headers_value(const struct weir_headers *headers, enum weir_header_id id);
 /* The first field in order, or the one after AFTER; NULL at the end. */
-struct weir_header *weir_headers_next(const struct weir_headers *headers,
-				      const struct weir_header *after);
+static inline struct weir_header *weir_headers_next(const struct weir_headers *headers,
+						    const struct weir_header *after)
+{
+	size_t i = after ? (size_t)(after - headers->fields) + 1 : 0;
+
+	while (i < headers->n && headers->fields[i].removed)
+		i++;
+	return i < headers->n ? &headers->fields[i] : NULL;
+}
 /* Whether a list-valued field has this element, in any of its lines; any case, parameters
  * (";q=1") are not compared. */
 bool weir_headers_has_item(const struct weir_headers *headers, enum weir_header_id id,
