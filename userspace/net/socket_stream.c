@@ -10,10 +10,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <weir/stream.h>
+
+/* Pieces up to so much are put together for one send(2): cheaper than sendmsg(2). */
+#define GATHER_BYTES 2048
 
 struct socket_stream {
 	struct weir_stream stream;
@@ -77,17 +81,55 @@ static ssize_t socket_readv(struct weir_stream *stream, const struct iovec *iov,
 	return got;
 }
 
-static ssize_t socket_writev(struct weir_stream *stream, const struct iovec *iov, int n, bool more)
+static ssize_t socket_send(int fd, const void *data, size_t size, int flags)
 {
-	struct socket_stream *s = socket_of(stream);
-	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
-	int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
 	ssize_t sent;
 
 	do {
-		sent = n == 1 ? send(s->watch.fd, iov->iov_base, iov->iov_len, flags)
-			      : sendmsg(s->watch.fd, &msg, flags);
+		sent = send(fd, data, size, flags);
 	} while (sent < 0 && errno == EINTR);
+	return sent;
+}
+
+static ssize_t socket_sendmsg(int fd, const struct iovec *iov, int n, int flags)
+{
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
+	ssize_t sent;
+
+	do {
+		sent = sendmsg(fd, &msg, flags);
+	} while (sent < 0 && errno == EINTR);
+	return sent;
+}
+
+static __attribute__((noinline)) ssize_t socket_send_gathered(int fd, const struct iovec *iov,
+							      int n, int flags)
+{
+	char data[GATHER_BYTES];
+	size_t size = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (iov[i].iov_len > 0)
+			memcpy(data + size, iov[i].iov_base, iov[i].iov_len);
+		size += iov[i].iov_len;
+	}
+	return socket_send(fd, data, size, flags);
+}
+
+static ssize_t socket_send_all(int fd, const struct iovec *iov, int n, int flags)
+{
+	if (n == 1)
+		return socket_send(fd, iov->iov_base, iov->iov_len, flags);
+	if (iov_size(iov, n) <= GATHER_BYTES)
+		return socket_send_gathered(fd, iov, n, flags);
+	return socket_sendmsg(fd, iov, n, flags);
+}
+
+static ssize_t socket_writev(struct weir_stream *stream, const struct iovec *iov, int n, bool more)
+{
+	struct socket_stream *s = socket_of(stream);
+	ssize_t sent = socket_send_all(s->watch.fd, iov, n, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+
 	if (sent >= 0) {
 		stream->bytes_written += (uint64_t)sent;
 		return sent;
