@@ -275,7 +275,9 @@ static int passage_serve(struct passage *passage)
 	uint64_t ns;
 	int status;
 
-	weir_search_init(&passage->search, passage_key(reverse, call));
+	weir_search_init(&passage->search, weir_balancer_has_keys(reverse->balancer)
+						   ? passage_key(reverse, call)
+						   : 0);
 	passage->search.preferred = sticky_wish(&reverse->sticky, &call->request);
 	status = passage_keep_body(passage);
 	if (!status)

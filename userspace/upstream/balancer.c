@@ -122,6 +122,18 @@ void weir_place_report(const struct weir_place *place, enum weir_outcome outcome
  * Searches
  */
 
+bool weir_balancer_has_keys(const struct weir_balancer *balancer)
+{
+	switch (balancer->view.upstream->conf.balance) {
+	case WEIR_BALANCE_RING_HASH:
+	case WEIR_BALANCE_MAGLEV:
+	case WEIR_BALANCE_SOURCE_HASH:
+		return true;
+	default:
+		return false;
+	}
+}
+
 uint64_t weir_search_key(const void *data, size_t size)
 {
 	static const uint64_t key[2] = { HASH_SEED, HASH_SEED };

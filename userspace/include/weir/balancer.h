@@ -66,6 +66,8 @@ struct weir_balancer *weir_balancer_new(struct weir_upstream *upstream, enum wei
 /* Places may be held longer. Accepts NULL. */
 void weir_balancer_free(struct weir_balancer *balancer);
 
+/* Whether picking goes by the search's key; else any will do. */
+bool weir_balancer_has_keys(const struct weir_balancer *balancer);
 /* The same key for the same bytes, in every process. */
 uint64_t weir_search_key(const void *data, size_t size);
 /* For a client's address; its port does not matter. */
