@@ -21,34 +21,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/keeper/child.h"
-#include "daemon/keeper/held.h"
+#include "daemon/keeper/keeper_internal.h"
 #include "daemon/keeper/manager.h"
 
 #define NS_PER_MS	 UINT64_C(1000000)
 #define NEVER		 UINT64_MAX
-#define CHILDREN	 8
 #define GOOD_NS		 (UINT64_C(10000) * NS_PER_MS) /* of service, then it counts as well */
 #define BACKOFF_FIRST_MS 100
 #define SUCCESSOR_NS	 (UINT64_C(45000) * NS_PER_MS) /* weirctl waits for 60 s */
 
 static const int passed_on[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
-
-struct keeper {
-	const struct weir_keeper_conf *conf;
-	char program[4096];
-	struct holding holding;
-	struct child children[CHILDREN];
-	unsigned last_number;
-	int signals;
-	int ledgers;	     /* memory: page 0, and one for each child */
-	bool stopping;	     /* start nothing any more */
-	unsigned deaths;     /* in a row */
-	uint64_t restart_ns; /* when the next one starts; NEVER */
-	uint64_t lost;	     /* connections of the dead that nobody has been told of */
-	char died[128];	     /* how the last one died; "" when that is said */
-	int exit_status;
-};
 
 static uint64_t now_ns(void)
 {
@@ -58,7 +40,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000 * NS_PER_MS + (uint64_t)now.tv_nsec;
 }
 
-static __attribute__((format(printf, 1, 2))) void say(const char *format, ...)
+void keeper_say(const char *format, ...)
 {
 	char text[512];
 	va_list args;
@@ -69,7 +51,7 @@ static __attribute__((format(printf, 1, 2))) void say(const char *format, ...)
 	dprintf(STDERR_FILENO, "weir: keeper: %s\n", text);
 }
 
-static struct child *child_in(struct keeper *keeper, enum child_state state)
+struct child *keeper_child_in(struct keeper *keeper, enum child_state state)
 {
 	for (struct child *child = keeper->children; child < keeper->children + CHILDREN; child++) {
 		if (child->state == state)
@@ -100,14 +82,14 @@ static void tell(struct child *child, enum wire_kind kind, const char *text)
 				  : wire_send_plain(child->socket, kind, 0);
 
 	if (status < 0 && status != -EPIPE)
-		say("cannot reach process %d: %s", (int)child->pid, strerror(-status));
+		keeper_say("cannot reach process %d: %s", (int)child->pid, strerror(-status));
 }
 
 /* ---- starting ----------------------------------------------------------------------------- */
 
 static int start(struct keeper *keeper, enum wire_role role, unsigned asker)
 {
-	struct child *child = child_in(keeper, CHILD_NONE);
+	struct child *child = keeper_child_in(keeper, CHILD_NONE);
 	int status;
 
 	if (child == NULL)
@@ -138,7 +120,7 @@ static uint64_t backoff_ns(unsigned deaths, unsigned last_ms)
 
 static void give_up(struct keeper *keeper)
 {
-	say("it has died %u times in a row; given up", keeper->deaths);
+	keeper_say("it has died %u times in a row; given up", keeper->deaths);
 	keeper->restart_ns = NEVER;
 	manager_store_flows(&keeper->holding);
 }
@@ -155,8 +137,8 @@ static void plan_restart(struct keeper *keeper)
 	}
 	wait_ns = backoff_ns(keeper->deaths, keeper->conf->backoff_ms);
 	keeper->restart_ns = now_ns() + wait_ns;
-	say("the daemon %s; another one starts in %llu ms", keeper->died,
-	    (unsigned long long)(wait_ns / NS_PER_MS));
+	keeper_say("the daemon %s; another one starts in %llu ms", keeper->died,
+		   (unsigned long long)(wait_ns / NS_PER_MS));
 }
 
 static void restart(struct keeper *keeper)
@@ -171,143 +153,11 @@ static void restart(struct keeper *keeper)
 	plan_restart(keeper);
 }
 
-/* ---- giving ------------------------------------------------------------------------------- */
-
-static bool child_is_given(const struct child *child)
-{
-	return child->state != CHILD_NONE && (child->cursor != NULL || child->gives_flows);
-}
-
-struct batch {
-	struct wire_message message;
-	int fds[WIRE_ENTRIES * WIRE_FDS];
-	unsigned n_fds;
-};
-
-static void batch_fill(struct batch *batch, struct weir_list *from, const struct weir_list *end)
-{
-	batch->message.kind = WIRE_HOLD;
-	batch->message.count = 0;
-	batch->n_fds = 0;
-	for (; from != end && batch->message.count < WIRE_ENTRIES; from = from->next) {
-		const struct held *held = weir_container_of(from, struct held, link);
-
-		batch->message.entries[batch->message.count++] = held->entry;
-		for (unsigned i = 0; i < wire_fds_of(held->entry.what); i++)
-			batch->fds[batch->n_fds++] = held->fds[i];
-	}
-}
-
-/* 0, or -EAGAIN to be tried again. A daemon that has died is noticed by other means. */
-static int give_shared(struct keeper *keeper, struct child *child)
-{
-	struct weir_list *end = &keeper->holding.shared;
-	struct batch batch;
-	int status;
-
-	if (child->cursor == end) {
-		status = wire_send_plain(child->socket, WIRE_ALL, 0);
-		if (status == 0)
-			child->cursor = NULL;
-		return status;
-	}
-	batch_fill(&batch, child->cursor, end);
-	status = wire_send(child->socket, &batch.message, batch.fds, batch.n_fds);
-	for (uint32_t i = 0; status == 0 && i < batch.message.count; i++)
-		child->cursor = child->cursor->next;
-	return status;
-}
-
-static int give_flows(struct keeper *keeper, struct child *child)
-{
-	struct weir_list *list = &keeper->holding.free;
-	struct batch batch;
-	int status;
-
-	if (weir_list_is_empty(list)) {
-		status = wire_send_plain(child->socket, WIRE_ALL,
-					 (uint32_t)WEIR_MIN(keeper->lost, UINT32_MAX));
-		if (status == 0) {
-			child->gives_flows = false;
-			keeper->lost = 0;
-		}
-		return status;
-	}
-	batch_fill(&batch, list->next, list);
-	status = wire_send(child->socket, &batch.message, batch.fds, batch.n_fds);
-	for (uint32_t i = 0; status == 0 && i < batch.message.count; i++)
-		holding_give(&keeper->holding, weir_container_of(list->next, struct held, link),
-			     child->number);
-	return status;
-}
-
-static void give(struct keeper *keeper, struct child *child)
-{
-	int status = 0;
-
-	while (status == 0 && child_is_given(child))
-		status = child->cursor != NULL ? give_shared(keeper, child)
-					       : give_flows(keeper, child);
-}
-
-/* Whoever serves gets what is free. */
-static void give_free(struct keeper *keeper)
-{
-	struct child *child = child_in(keeper, CHILD_SERVING);
-
-	if (child == NULL || (weir_list_is_empty(&keeper->holding.free) && keeper->lost == 0))
-		return;
-	child->gives_flows = true;
-	give(keeper, child);
-}
-
 /* ---- what daemons say --------------------------------------------------------------------- */
-
-static void on_hold(struct keeper *keeper, struct child *child, const struct wire_message *message,
-		    const int *fds)
-{
-	unsigned owner = child->number;
-	struct held *held;
-
-	for (uint32_t i = 0; i < message->count; i++) {
-		held = holding_add(&keeper->holding, &message->entries[i], fds, owner);
-		fds += wire_fds_of(message->entries[i].what);
-		if (held == NULL)
-			say("out of memory: something is not held");
-		else if (held->entry.what != WIRE_FLOW)
-			manager_store(held);
-	}
-}
-
-static void drop(struct keeper *keeper, struct held *held)
-{
-	for (struct child *child = keeper->children; child < keeper->children + CHILDREN; child++) {
-		if (child->state != CHILD_NONE && child->cursor == &held->link)
-			child->cursor = held->link.next;
-	}
-	if (held->entry.what != WIRE_FLOW)
-		manager_forget(held);
-	holding_del(held);
-}
-
-static void on_entries(struct keeper *keeper, const struct wire_message *message)
-{
-	for (uint32_t i = 0; i < message->count; i++) {
-		struct held *held = holding_find(&keeper->holding, &message->entries[i]);
-
-		if (held == NULL)
-			continue;
-		if (message->kind == WIRE_DROP)
-			drop(keeper, held);
-		else if (held->entry.what == WIRE_FLOW)
-			holding_give(&keeper->holding, held, 0);
-	}
-	give_free(keeper);
-}
 
 static void on_ready(struct keeper *keeper, struct child *child)
 {
-	struct child *before = child_in(keeper, CHILD_SERVING);
+	struct child *before = keeper_child_in(keeper, CHILD_SERVING);
 
 	if (before != NULL && before != child) {
 		child_set_state(before, CHILD_DRAINING);
@@ -317,7 +167,7 @@ static void on_ready(struct keeper *keeper, struct child *child)
 	child->asker = 0;
 	keeper->died[0] = '\0';
 	child->gives_flows = true;
-	give(keeper, child);
+	keeper_give(keeper, child);
 }
 
 static void on_upgrade(struct keeper *keeper, struct child *child)
@@ -329,7 +179,7 @@ static void on_upgrade(struct keeper *keeper, struct child *child)
 		tell(child, WIRE_FAILED, "it is stopping");
 		return;
 	}
-	if (child_in(keeper, CHILD_STARTING) != NULL) {
+	if (keeper_child_in(keeper, CHILD_STARTING) != NULL) {
 		tell(child, WIRE_FAILED, "a successor is starting already");
 		return;
 	}
@@ -346,11 +196,11 @@ static void on_message(struct keeper *keeper, struct child *child,
 {
 	switch (message->kind) {
 	case WIRE_HOLD:
-		on_hold(keeper, child, message, fds);
+		keeper_hold(keeper, child, message, fds);
 		break;
 	case WIRE_DROP:
 	case WIRE_RELEASE:
-		on_entries(keeper, message);
+		keeper_let_go(keeper, message);
 		break;
 	case WIRE_READY:
 		on_ready(keeper, child);
@@ -385,7 +235,7 @@ static void child_read(struct keeper *keeper, struct child *child)
 		if (status == 0)
 			on_message(keeper, child, &message, fds);
 		else if (status == -EMFILE)
-			say("out of descriptors: something is not held");
+			keeper_say("out of descriptors: something is not held");
 		else if (status != -EPROTO)
 			break;
 	}
@@ -422,8 +272,8 @@ static void successor_failed(struct keeper *keeper, struct child *child, int sta
 static void on_end(struct keeper *keeper, enum child_state state, enum wire_role role, int status,
 		   bool was_good)
 {
-	bool other = child_in(keeper, CHILD_SERVING) != NULL ||
-		     child_in(keeper, CHILD_STARTING) != NULL;
+	bool other = keeper_child_in(keeper, CHILD_SERVING) != NULL ||
+		     keeper_child_in(keeper, CHILD_STARTING) != NULL;
 
 	if (state == CHILD_DRAINING || other)
 		return;
@@ -462,7 +312,7 @@ static void child_ended(struct keeper *keeper, struct child *child, int status)
 		successor_failed(keeper, child, status);
 	child_fini(child);
 	on_end(keeper, state, role, status, was_good);
-	give_free(keeper);
+	keeper_give_free(keeper);
 }
 
 /* Also reaps what is not ours, as the first process of a container must. */
@@ -549,7 +399,7 @@ static int signals_open(void)
 /* The next time that something is due. */
 static uint64_t next_ns(struct keeper *keeper)
 {
-	const struct child *starting = child_in(keeper, CHILD_STARTING);
+	const struct child *starting = keeper_child_in(keeper, CHILD_STARTING);
 	uint64_t next = keeper->restart_ns;
 
 	if (starting != NULL && starting->role == WIRE_ROLE_SUCCESSOR)
@@ -568,7 +418,7 @@ static int wait_ms(struct keeper *keeper)
 
 static void check_time(struct keeper *keeper)
 {
-	struct child *starting = child_in(keeper, CHILD_STARTING);
+	struct child *starting = keeper_child_in(keeper, CHILD_STARTING);
 	uint64_t now = now_ns();
 
 	if (keeper->restart_ns <= now)
@@ -600,7 +450,7 @@ static void turn(struct keeper *keeper)
 		if (polls[i + 1].revents & (POLLIN | POLLHUP | POLLERR))
 			child_read(keeper, child);
 		if (polls[i + 1].revents & POLLOUT)
-			give(keeper, child);
+			keeper_give(keeper, child);
 	}
 	signals_read(keeper);
 	check_time(keeper);
@@ -674,7 +524,7 @@ int weir_keeper_run(const struct weir_keeper_conf *conf)
 		status = keeper_init(keeper);
 	}
 	if (status < 0) {
-		say("cannot start: %s", strerror(-status));
+		keeper_say("cannot start: %s", strerror(-status));
 		free(keeper);
 		return EXIT_FAILURE;
 	}
