@@ -56,6 +56,15 @@ def test_starts_another_one(kept):
     daemon.wait_log("was ended by signal 9")
 
 
+def test_nobody_reads_what_it_says(weir, origin):
+    """It goes on, and so does the daemon that it starts, though its standard error is closed."""
+    address = net.free_address()
+    daemon = weir(config_of(address, origin["ipv4"]), **KEEPER,
+                  wrap=("bash", "-c", 'exec "$@" 2> >(exit 0)', "bash"))
+    another(daemon, kill(daemon))
+    load.run("echo", address, "-c", 4, "-n", 40)
+
+
 def test_nobody_is_refused(kept):
     """Connections that come while there is no daemon wait, and are served."""
     daemon, address = kept

@@ -48,6 +48,7 @@ static void child_exec(const struct child *child, int socket, int ledgers, const
 	pass_variable("WATCHDOG_PID");
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
 	execv(program, argv);
 	dprintf(STDERR_FILENO, "weir: keeper: cannot run %s: %s\n", program, strerror(errno));
 	_exit(127);

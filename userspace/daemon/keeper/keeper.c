@@ -505,6 +505,8 @@ static int keeper_init(struct keeper *keeper)
 	if (keeper->signals < 0)
 		return -errno;
 	prctl(PR_SET_NAME, "weir-keeper");
+	/* Whoever reads standard error may go before us. */
+	signal(SIGPIPE, SIG_IGN);
 	raise_limit();
 	holding_init(&keeper->holding);
 	manager_adopt(&keeper->holding);
