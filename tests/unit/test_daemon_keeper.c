@@ -113,6 +113,7 @@ static void test_bad_messages(void **state)
 		size_t size; /* on the wire */
 		unsigned n_fds;
 	} cases[] = {
+		{ "nothing but a descriptor", WIRE_READY, 0, 0, 1 },
 		{ "half a head", WIRE_READY, 0, 4, 0 },
 		{ "too many entries", WIRE_DROP, WIRE_ENTRIES + 1, sizeof(struct wire_message), 0 },
 		{ "fewer entries than said", WIRE_DROP, 2, 8 + 16, 0 },
@@ -205,6 +206,26 @@ static void test_holding(void **state)
 	free(holding);
 }
 
+/* A daemon that is started meanwhile is on its way through the list. */
+static void test_replaced_in_its_place(void **state)
+{
+	struct holding *holding = malloc(sizeof(*holding));
+	struct held *first, *second;
+	int fd;
+
+	(void)state;
+	holding_init(holding);
+	first = hold(holding, 5, WIRE_LISTENER, 0);
+	second = hold(holding, 6, WIRE_LISTENER, 0);
+	fd = first->fds[0];
+	assert_ptr_equal(hold(holding, 5, WIRE_LISTENER, 2), first);
+	assert_true(first->fds[0] != fd && !is_open(fd));
+	assert_ptr_equal(holding->shared.next, &first->link);
+	assert_ptr_equal(first->link.next, &second->link);
+	holding_fini(holding);
+	free(holding);
+}
+
 static void test_orphans(void **state)
 {
 	struct holding *holding = malloc(sizeof(*holding));
@@ -234,6 +255,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ends, pair_open, pair_close),
 		cmocka_unit_test_setup_teardown(test_bad_messages, pair_open, pair_close),
 		cmocka_unit_test(test_holding),
+		cmocka_unit_test(test_replaced_in_its_place),
 		cmocka_unit_test(test_orphans),
 	};
 

@@ -55,22 +55,45 @@ static struct weir_list *list_of(struct holding *holding, const struct held *hel
 	return held->owner != 0 ? &holding->taken : &holding->free;
 }
 
+static void held_close(const struct held *held)
+{
+	for (unsigned i = 0; i < wire_fds_of(held->entry.what); i++)
+		close(held->fds[i]);
+}
+
+static void held_set(struct held *held, const struct wire_entry *entry, const int *fds)
+{
+	held->entry = *entry;
+	for (unsigned i = 0; i < wire_fds_of(entry->what); i++)
+		held->fds[i] = fds[i];
+}
+
+/* It stays where it is: somebody may be on the way through the list. */
+static struct held *holding_replace(struct holding *holding, struct held *held,
+				    const struct wire_entry *entry, const int *fds, unsigned owner)
+{
+	held_close(held);
+	held_set(held, entry, fds);
+	if (held->owner != owner)
+		holding_give(holding, held, owner);
+	return held;
+}
+
 struct held *holding_add(struct holding *holding, const struct wire_entry *entry, const int *fds,
 			 unsigned owner)
 {
 	struct held *held = holding_find(holding, entry);
 
 	if (held != NULL)
-		holding_del(held);
+		return holding_replace(holding, held, entry, fds, owner);
 	held = malloc(sizeof(*held));
 	if (held == NULL) {
 		for (unsigned i = 0; i < wire_fds_of(entry->what); i++)
 			close(fds[i]);
 		return NULL;
 	}
-	*held = (struct held){ .entry = *entry, .owner = owner };
-	for (unsigned i = 0; i < wire_fds_of(entry->what); i++)
-		held->fds[i] = fds[i];
+	*held = (struct held){ .owner = owner };
+	held_set(held, entry, fds);
 	weir_list_add_tail(list_of(holding, held), &held->link);
 	weir_list_add_tail(bucket_of(holding, entry), &held->bucket);
 	return held;
@@ -78,8 +101,7 @@ struct held *holding_add(struct holding *holding, const struct wire_entry *entry
 
 void holding_del(struct held *held)
 {
-	for (unsigned i = 0; i < wire_fds_of(held->entry.what); i++)
-		close(held->fds[i]);
+	held_close(held);
 	weir_list_del(&held->link);
 	weir_list_del(&held->bucket);
 	free(held);
@@ -88,6 +110,8 @@ void holding_del(struct held *held)
 void holding_give(struct holding *holding, struct held *held, unsigned owner)
 {
 	held->owner = owner;
+	if (held->entry.what != WIRE_FLOW)
+		return; /* shared by all, in the order in which they came */
 	weir_list_del(&held->link);
 	weir_list_add_tail(list_of(holding, held), &held->link);
 }

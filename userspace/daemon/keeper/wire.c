@@ -138,9 +138,9 @@ int wire_recv(int socket, struct wire_message *message, int *fds, unsigned *n_fd
 	*n_fds = 0;
 	if (n < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
-	if (n == 0)
-		return -EPIPE;
 	take_fds(&msg, fds, n_fds);
+	if (n == 0 && *n_fds == 0)
+		return -EPIPE;
 	if (msg.msg_flags & MSG_CTRUNC)
 		status = -EMFILE;
 	else if (!message_is_whole(message, (size_t)n) || !fds_fit(message, *n_fds))
