@@ -186,7 +186,7 @@ static void every_status_has_an_answer(void **state)
 		{ WEIR_ERESOLVE, 502 },	 { WEIR_EPROTO, 502 },	    { -ECONNREFUSED, 502 },
 		{ -ECONNRESET, 502 },	 { -EPIPE, 502 },	    { -ETIMEDOUT, 504 },
 		{ WEIR_EIDLE, 504 },	 { -ENOMEM, 500 },	    { -EINVAL, 500 },
-		{ WEIR_ELIFETIME, 504 },
+		{ WEIR_ELIFETIME, 504 }, { -EMFILE, 503 },	    { -ENFILE, 503 },
 	};
 
 	(void)state;

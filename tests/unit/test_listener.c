@@ -328,6 +328,10 @@ static int refusal(void *arg)
 	f.probe.status = -EPROTO;
 	assert_int_equal(client_end(client_open(&f.address)), -ECONNRESET);
 	assert_int_equal(weir_listener_stats(f.listener)->refused, 1);
+	wait_until(&f.probe.ended, 2);
+	f.probe.status = -EMFILE;
+	assert_int_equal(client_end(client_open(&f.address)), -ECONNRESET);
+	assert_int_equal(weir_listener_stats(f.listener)->refused, 2);
 	fixture_fini(&f);
 	return 0;
 }
@@ -498,6 +502,52 @@ static void test_out_of_descriptors(void **state)
 	loopback_run(exhausted, NULL);
 }
 
+/* A service that will connect gets no connection for which there is but one descriptor. */
+static int two_each(void *arg)
+{
+	static const struct weir_service_ops ops = {
+		.name = "probe",
+		.connects = true,
+		.serve = probe_serve,
+	};
+	struct weir_stream *clients[3];
+	struct rlimit before;
+	struct fixture f;
+
+	(void)arg;
+	fixture_init(&f);
+	f.probe.until_end = true;
+	f.probe.svc.ops = &ops;
+	before = limit_descriptors(0);
+	fixture_open(&f);
+	assert_int_equal(weir_task_sleep_ms(50), 0);
+	/* Nobody waits: that is no error. */
+	assert_int_equal(weir_listener_stats(f.listener)->accept_errors, 0);
+
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	for (size_t i = 0; i < WEIR_ARRAY_SIZE(clients); i++)
+		clients[i] = client_open(&f.address);
+	limit_descriptors(3);
+	wait_until(&f.probe.served, 1);
+	assert_int_equal(weir_task_sleep_ms(150), 0);
+	assert_int_equal(f.probe.served, 1);
+	assert_in_range(weir_listener_stats(f.listener)->accept_errors, 1, 3);
+
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	wait_until(&f.probe.served, 3);
+	for (size_t i = 0; i < WEIR_ARRAY_SIZE(clients); i++)
+		weir_stream_close(clients[i]);
+	wait_until(&f.probe.ended, 3);
+	fixture_fini(&f);
+	return 0;
+}
+
+static void test_two_descriptors_each(void **state)
+{
+	(void)state;
+	loopback_run(two_each, NULL);
+}
+
 /* ------------------------------------------------------------------------------------------
  * Listening
  */
@@ -619,6 +669,7 @@ int main(void)
 		cmocka_unit_test(test_stopping),
 		cmocka_unit_test(test_cancelled_scope_ends_all),
 		cmocka_unit_test(test_out_of_descriptors),
+		cmocka_unit_test(test_two_descriptors_each),
 		cmocka_unit_test(test_listen_errors),
 		cmocka_unit_test(test_reuse_port),
 		cmocka_unit_test(test_unix_paths),

@@ -259,7 +259,11 @@ static void place_close(struct place *place)
 static int place_open(struct place *place, struct weir_scope *scope, const char *text,
 		      struct place *opened, struct weir_error *error)
 {
-	struct weir_listener_conf conf = { .name = "admin", .service = place->service };
+	struct weir_listener_conf conf = {
+		.name = "admin",
+		.service = place->service,
+		.keeps_one = true,
+	};
 	struct weir_address address;
 	int status;
 

@@ -191,6 +191,9 @@ unsigned weir_http_status(int status)
 	case WEIR_ESHUTDOWN:
 	case WEIR_EADMIN:
 	case -ECANCELED:
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOBUFS:
 		return 503;
 	case -ETIMEDOUT:
 	case WEIR_EIDLE:

@@ -188,6 +188,7 @@ static const struct weir_service_ops forward_ops = {
 	.name = "forward",
 	.needs = WEIR_NEEDS_NOTHING,
 	.resumes = true,
+	.connects = true,
 	.serve = forward_serve,
 	.free = forward_free,
 };

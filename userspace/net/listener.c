@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +19,13 @@
 #include <weir/log.h>
 #include <weir/usdt.h>
 
+#include "net/pipe.h"
 #include "net/socket.h"
+#include "net/spare.h"
 
 #define ACCEPT_BATCH	64	     /* before connections get their turn */
 #define ACCEPT_PAUSE_NS 100000000ull /* after EMFILE and the like */
+#define LOG_EVERY	100	     /* of the same error */
 
 struct weir_listener {
 	struct weir_listener_conf conf;
@@ -34,6 +38,10 @@ struct weir_listener {
 	bool paused;
 	bool is_unix;
 	bool is_resumable;
+	bool connects;	    /* each connection will want a descriptor for its upstream */
+	unsigned spare;	    /* for the upstream of the next connection: net/spare.h */
+	uint64_t shortages; /* connections that could not be served for want of something */
+	unsigned kept;	    /* for itself: `keeps_one` */
 	unsigned references;
 	char name[];
 };
@@ -43,6 +51,7 @@ struct accepted {
 	struct weir_listener *listener;
 	struct weir_stream *stream;
 	struct weir_resumed *resumed; /* NULL: accepted here */
+	unsigned spare;
 };
 
 static _Atomic uint64_t own_counter;
@@ -50,18 +59,39 @@ static _Atomic uint64_t *counter = &own_counter;
 
 static void listener_put(struct weir_listener *listener)
 {
-	if (--listener->references == 0)
-		free(listener);
+	if (--listener->references > 0)
+		return;
+	spare_give(&listener->kept);
+	free(listener);
+}
+
+/* Again, after it was used. */
+static void listener_keep_one(struct weir_listener *listener)
+{
+	bool scarce;
+
+	if (!listener->conf.keeps_one)
+		return;
+	scarce = spare_lock();
+	(void)!spare_take(&listener->kept);
+	spare_unlock(scarce);
 }
 
 /* ------------------------------------------------------------------------------------------
  * Connections
  */
 
+/* This process has too much to do. */
+static bool status_is_shortage(int status)
+{
+	return status == -EMFILE || status == -ENFILE || status == -ENOBUFS || status == -ENOMEM;
+}
+
 static bool status_is_refusal(int status)
 {
-	return status == WEIR_ELIMIT || status == WEIR_ERATE || status == WEIR_EPOLICY ||
-	       status == WEIR_EQUEUE || status == WEIR_ENOENDPOINT || status == WEIR_ESHUTDOWN;
+	return status_is_shortage(status) || status == WEIR_ELIMIT || status == WEIR_ERATE ||
+	       status == WEIR_EPOLICY || status == WEIR_EQUEUE || status == WEIR_ENOENDPOINT ||
+	       status == WEIR_ESHUTDOWN;
 }
 
 static void conn_init(struct weir_conn *conn, struct weir_listener *listener,
@@ -121,10 +151,20 @@ static void conn_end_resumed(struct weir_conn *conn)
 
 static void conn_fini(struct weir_conn *conn)
 {
+	spare_give(&conn->spare);
 	if (conn->result.status < 0)
 		weir_stream_abort(conn->stream);
 	weir_stream_close(conn->stream);
 	weir_arena_fini(&conn->arena);
+}
+
+/* It was accepted and cannot be served. */
+static void listener_note_refused(struct weir_listener *listener, int status)
+{
+	listener->stats.refused++;
+	if (status_is_shortage(status) && listener->shortages++ % LOG_EVERY == 0)
+		weir_log(WEIR_LOG_WARN, listener->conf.name, "cannot serve a connection",
+			 WEIR_LOG_STATUS(status), WEIR_LOG_UINT("errors", listener->shortages));
 }
 
 static int conn_main(void *arg)
@@ -134,6 +174,7 @@ static int conn_main(void *arg)
 	struct weir_conn conn;
 
 	conn_init(&conn, listener, accepted->stream);
+	conn.spare = accepted->spare;
 	if (accepted->resumed)
 		conn_resume(&conn, accepted->resumed);
 	free(accepted);
@@ -143,13 +184,14 @@ static int conn_main(void *arg)
 	conn.result.status = weir_serve(listener->conf.service, &conn);
 	conn_end_resumed(&conn);
 	if (status_is_refusal(conn.result.status))
-		listener->stats.refused++;
+		listener_note_refused(listener, conn.result.status);
 	weir_usdt_conn_end(conn.id, conn.result.status, conn.result.bytes_up,
 			   conn.result.bytes_down);
 	if (listener->conf.on_end)
 		listener->conf.on_end(listener->conf.ctx, &conn);
 	conn_fini(&conn);
 	listener->stats.active--;
+	listener_keep_one(listener);
 	/* There may be a descriptor now. */
 	if (listener->paused)
 		weir_task_wake(listener->task);
@@ -167,6 +209,7 @@ static int listener_spawn(struct weir_listener *listener, struct weir_stream *st
 		accepted->listener = listener;
 		accepted->stream = stream;
 		accepted->resumed = resumed;
+		accepted->spare = 0;
 		status = weir_scope_spawn(listener->scope, "conn", conn_main, accepted, NULL);
 	}
 	if (status) {
@@ -177,7 +220,11 @@ static int listener_spawn(struct weir_listener *listener, struct weir_stream *st
 	}
 	listener->references++;
 	listener->stats.active++;
-	listener->stats.accepted += !resumed;
+	if (!resumed) {
+		accepted->spare = listener->spare;
+		listener->spare = 0;
+		listener->stats.accepted++;
+	}
 	return 0;
 }
 
@@ -185,16 +232,52 @@ static int listener_spawn(struct weir_listener *listener, struct weir_stream *st
  * Accepting
  */
 
+static bool socket_is_readable(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) == 1;
+}
+
+/* A descriptor or -errno; -EMFILE also when there would be none for its upstream. */
+static int listener_take(struct weir_listener *listener, bool scarce, struct sockaddr *peer,
+			 socklen_t *size)
+{
+	int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+	int fd, status = 0;
+
+	if (scarce && listener->connects)
+		status = spare_take(&listener->spare);
+	if (status)
+		return status;
+	fd = accept4(listener->conf.fd, peer, size, flags);
+	if (fd < 0 && errno == EMFILE && spare_give(&listener->kept))
+		fd = accept4(listener->conf.fd, peer, size, flags);
+	return fd < 0 ? -errno : fd;
+}
+
+static int listener_take_turn(struct weir_listener *listener, struct sockaddr *peer,
+			      socklen_t *size)
+{
+	bool scarce = spare_lock();
+	int fd = listener_take(listener, scarce, peer, size);
+
+	spare_unlock(scarce);
+	spare_note(fd);
+	/* That is no error while nobody waits. */
+	return fd == -EMFILE && !socket_is_readable(listener->conf.fd) ? -EAGAIN : fd;
+}
+
 /* 0; -EAGAIN when the backlog is empty; another -errno. */
 static int listener_accept(struct weir_listener *listener)
 {
 	struct weir_address peer = { 0 };
 	struct weir_stream *stream;
 	socklen_t size = sizeof(peer.un);
-	int fd = accept4(listener->conf.fd, &peer.sa, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = listener_take_turn(listener, &peer.sa, &size);
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	stream = weir_socket_stream_new(fd, listener->is_unix);
 	if (!stream)
 		return -ENOMEM;
@@ -228,10 +311,11 @@ static bool accept_may_go_on(int status)
  * something else has given them back. */
 static int listener_pause(struct weir_listener *listener, int status)
 {
-	if (listener->stats.accept_errors++ % 100 == 0)
+	if (listener->stats.accept_errors++ % LOG_EVERY == 0)
 		weir_log(WEIR_LOG_WARN, listener->conf.name, "cannot accept",
 			 WEIR_LOG_STATUS(status),
 			 WEIR_LOG_UINT("errors", listener->stats.accept_errors));
+	pipe_trim(weir_loop_current());
 	listener->paused = true;
 	status = weir_task_park("accept pause", weir_now() + ACCEPT_PAUSE_NS);
 	listener->paused = false;
@@ -248,6 +332,9 @@ static int listener_accept_batch(struct weir_listener *listener)
 			break;
 		status = 0;
 	}
+	/* Nobody's while nobody comes. */
+	if (status)
+		spare_give(&listener->spare);
 	return status;
 }
 
@@ -268,6 +355,7 @@ static int listener_main(void *arg)
 		} else if (!weir_task_check())
 			status = listener_pause(listener, status);
 	}
+	spare_give(&listener->spare);
 	weir_watch_del(&listener->watch);
 	listener->task = NULL;
 	listener_put(listener);
@@ -300,6 +388,8 @@ static int listener_prepare(struct weir_listener *listener)
 	local.size = WEIR_MIN(size, (socklen_t)sizeof(local.un));
 	listener->is_unix = weir_address_is_unix(&local);
 	listener->is_resumable = weir_service_resumes(listener->conf.service);
+	listener->connects = weir_service_connects(listener->conf.service);
+	spare_measure();
 	if (!address_is_any(&local))
 		listener->local = local;
 	/* Another listener may have had the socket before, with other options. */
@@ -328,8 +418,10 @@ struct weir_listener *weir_listener_open(struct weir_scope *scope,
 	if (status)
 		goto err;
 	status = weir_scope_spawn(scope, "accept", listener_main, listener, &listener->task);
-	if (!status)
+	if (!status) {
+		listener_keep_one(listener);
 		return listener;
+	}
 	weir_watch_del(&listener->watch);
 err:
 	weir_error_set(error, status, "listener %s cannot start: %s", conf->name,

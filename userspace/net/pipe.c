@@ -14,6 +14,8 @@
 
 #include <weir/stream.h>
 
+#include "net/spare.h"
+
 #define PIPE_BYTES (1 << 20)
 #define PIPE_KEPT  32
 
@@ -58,6 +60,15 @@ static struct pipe_pool *pipe_pool_of(struct weir_loop *loop)
 	return pool;
 }
 
+static int pipe_open(int fds[2])
+{
+	bool scarce = spare_lock();
+	int status = pipe2(fds, O_NONBLOCK | O_CLOEXEC);
+
+	spare_unlock(scarce);
+	return status;
+}
+
 static struct pipe *pipe_new(void)
 {
 	struct pipe *pipe = calloc(1, sizeof(*pipe));
@@ -65,7 +76,7 @@ static struct pipe *pipe_new(void)
 
 	if (!pipe)
 		return NULL;
-	if (pipe2(fds, O_NONBLOCK | O_CLOEXEC)) {
+	if (pipe_open(fds)) {
 		free(pipe);
 		return NULL;
 	}
@@ -105,6 +116,17 @@ void pipe_put(struct weir_loop *loop, struct pipe *pipe)
 	}
 	weir_list_add_head(&pool->free, &pipe->link);
 	pool->count++;
+}
+
+void pipe_trim(struct weir_loop *loop)
+{
+	struct pipe_pool *pool = weir_loop_attached(loop, &pipe_pool_key);
+	struct weir_list *link;
+
+	while (pool && (link = weir_list_pop(&pool->free))) {
+		pipe_free(weir_container_of(link, struct pipe, link));
+		pool->count--;
+	}
 }
 
 /* ------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ struct pipe {
 struct pipe *pipe_get(struct weir_loop *loop);
 /* Gives it back; one with bytes in it is closed. Accepts NULL. */
 void pipe_put(struct weir_loop *loop, struct pipe *pipe);
+/* Closes those that are kept: descriptors are out. */
+void pipe_trim(struct weir_loop *loop);
 
 /* Moves at most SIZE bytes of a socket into an empty pipe: bytes, 0 at the end of the stream,
  * -EAGAIN, -errno; -EOPNOTSUPP when urgent data came, behind which splice(2) sees nothing: read

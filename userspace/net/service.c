@@ -21,6 +21,13 @@ bool weir_service_resumes(const struct weir_service *svc)
 	return !svc;
 }
 
+bool weir_service_connects(const struct weir_service *svc)
+{
+	while (svc && !svc->ops->connects)
+		svc = svc->inner;
+	return svc;
+}
+
 void weir_service_free(struct weir_service *svc)
 {
 	while (svc) {

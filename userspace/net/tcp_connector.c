@@ -13,8 +13,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <weir/conn.h>
 #include <weir/resolver.h>
 #include <weir/scope.h>
+
+#include "net/spare.h"
 
 #define CONNECT_TIMEOUT_MS 5000
 #define ATTEMPT_DELAY_MS   250
@@ -46,15 +49,31 @@ static int attempt_bind(int fd, int family, const struct weir_address *source)
 	return bind(fd, &source->sa, source->size) ? -errno : 0;
 }
 
-static int attempt_open(const struct tcp_connector *tcp, const struct weir_address *to)
+/* The descriptor that was put by is used up, or not needed any more. */
+static int attempt_socket(struct weir_conn *conn, int family)
+{
+	int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+	bool scarce = spare_lock();
+	int fd = socket(family, type, 0);
+
+	if (conn && spare_give(&conn->spare) && fd < 0)
+		fd = socket(family, type, 0);
+	fd = fd < 0 ? -errno : fd;
+	spare_unlock(scarce);
+	spare_note(fd);
+	return fd;
+}
+
+static int attempt_open(const struct tcp_connector *tcp, struct weir_conn *conn,
+			const struct weir_address *to)
 {
 	const struct weir_socket_conf *conf = &tcp->conf.socket;
 	int family = to->sa.sa_family;
-	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = attempt_socket(conn, family);
 	int status;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	status = weir_socket_apply(fd, family, conf);
 	if (!status)
 		status = attempt_bind(fd, family, &conf->source);
@@ -96,10 +115,10 @@ static int attempt_finish(struct weir_stream *stream)
 	return -failure;
 }
 
-static int attempt(const struct tcp_connector *tcp, const struct weir_address *to,
-		   struct weir_stream **out)
+static int attempt(const struct tcp_connector *tcp, struct weir_conn *conn,
+		   const struct weir_address *to, struct weir_stream **out)
 {
-	int fd = attempt_open(tcp, to);
+	int fd = attempt_open(tcp, conn, to);
 	struct weir_stream *stream;
 	int status;
 
@@ -130,6 +149,7 @@ static int attempt(const struct tcp_connector *tcp, const struct weir_address *t
 
 struct race {
 	const struct tcp_connector *tcp;
+	struct weir_conn *conn; /* on whose behalf; NULL */
 	const struct weir_resolved *resolved;
 	struct weir_scope scope; /* of the attempts */
 	struct weir_task *referee;
@@ -145,7 +165,7 @@ static int race_attempt(void *arg)
 	struct race *race = arg;
 	const struct weir_address *to = &race->resolved->targets[race->next++].address;
 	struct weir_stream *stream = NULL;
-	int status = attempt(race->tcp, to, &stream);
+	int status = attempt(race->tcp, race->conn, to, &stream);
 
 	race->running--;
 	if (status) {
@@ -190,11 +210,12 @@ static int race_run(struct race *race, uint64_t delay_ms)
 	return status;
 }
 
-static int race(const struct tcp_connector *tcp, const struct weir_resolved *resolved,
-		struct weir_stream **out)
+static int race(const struct tcp_connector *tcp, struct weir_conn *conn,
+		const struct weir_resolved *resolved, struct weir_stream **out)
 {
 	struct race race = {
 		.tcp = tcp,
+		.conn = conn,
 		.resolved = resolved,
 		.referee = weir_task_current(),
 	};
@@ -218,8 +239,8 @@ static int race(const struct tcp_connector *tcp, const struct weir_resolved *res
  * The connector
  */
 
-static int tcp_connect_name(struct tcp_connector *tcp, const struct weir_target *to,
-			    struct weir_stream **out)
+static int tcp_connect_name(struct tcp_connector *tcp, struct weir_conn *conn,
+			    const struct weir_target *to, struct weir_stream **out)
 {
 	struct weir_resolved resolved;
 	int status;
@@ -230,9 +251,9 @@ static int tcp_connect_name(struct tcp_connector *tcp, const struct weir_target 
 	if (status)
 		return status;
 	if (resolved.n == 1)
-		status = attempt(tcp, &resolved.targets[0].address, out);
+		status = attempt(tcp, conn, &resolved.targets[0].address, out);
 	else
-		status = race(tcp, &resolved, out);
+		status = race(tcp, conn, &resolved, out);
 	weir_resolved_fini(&resolved);
 	return status;
 }
@@ -244,14 +265,13 @@ static int tcp_connect(struct weir_connector *connector, struct weir_conn *conn,
 	struct weir_scope scope;
 	int status;
 
-	(void)conn;
 	weir_scope_init(&scope, NULL);
 	weir_scope_set_timeout_ms(&scope, tcp->conf.timeout_ms);
 	weir_scope_enter(&scope);
 	if (to->address.size > 0)
-		status = attempt(tcp, &to->address, out);
+		status = attempt(tcp, conn, &to->address, out);
 	else
-		status = tcp_connect_name(tcp, to, out);
+		status = tcp_connect_name(tcp, conn, to, out);
 	weir_scope_leave(&scope);
 	weir_scope_fini(&scope);
 	return status;

@@ -47,6 +47,7 @@ struct weir_conn {
 	uint64_t started_ns;
 	bool is_resumable;	      /* all of its stack can resume: see weir_service_ops */
 	struct weir_resumed *resumed; /* until somebody takes it; NULL: accepted here, as most */
+	unsigned spare; /* private: put by for the upstream's socket, see net/spare.h; 0: none */
 
 	/* What happened, for the access log and metrics; filled as it becomes known. */
 	struct {

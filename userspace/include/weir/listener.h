@@ -36,6 +36,8 @@ struct weir_listener_conf {
 					 * non-blocking */
 	struct weir_service *service;	/* borrowed; of this worker */
 	struct weir_socket_conf socket; /* for accepted sockets */
+	bool keeps_one;			/* descriptor, so that when they are out it can accept one
+					 * connection at a time: for operators, who come then */
 	/* Called when a connection has ended, before its memory goes; may be NULL. */
 	void (*on_end)(void *ctx, struct weir_conn *conn);
 	/* Called after accept, before the service; may be NULL. */

@@ -32,6 +32,9 @@ struct weir_service_ops {
 	/* It can be given a connection with conn->resumed set: then it refuses nothing, counts it as
 	 * its own, and takes nothing from its stream. */
 	bool resumes;
+	/* It connects once for each connection: a descriptor must be left for that, or accepting
+	 * waits. */
+	bool connects;
 	/* Serves until the connection is done. Parks. 0, or why it failed; the listener closes
 	 * the stream, and resets it when the status is a refusal or an error. */
 	int (*serve)(struct weir_service *svc, struct weir_conn *conn);
@@ -56,6 +59,8 @@ static inline int weir_serve(struct weir_service *svc, struct weir_conn *conn)
 void weir_service_drain(struct weir_service *svc);
 /* Whether all services from here inwards can resume. */
 bool weir_service_resumes(const struct weir_service *svc);
+/* Whether one of them connects. */
+bool weir_service_connects(const struct weir_service *svc);
 
 /* Frees the stack from here inwards. No connection is in it. Accepts NULL. */
 void weir_service_free(struct weir_service *svc);
