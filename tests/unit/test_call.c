@@ -130,6 +130,33 @@ static int respond_main(void *arg)
 	return 0;
 }
 
+static int head_main(void *arg)
+{
+	struct weir_call call;
+
+	(void)arg;
+	weir_call_init(&call, NULL);
+	call.request.method = WEIR_METHOD_HEAD;
+	assert_int_equal(weir_call_respond(&call, 200, "text/plain", WEIR_TEXT("hello")), 0);
+	assert_null(call.response.body);
+	assert_int_equal(call.response.announced, 5);
+	assert_int_equal(weir_call_refuse(&call, 404, "no_route"), 0);
+	assert_null(call.response.body);
+	assert_int_equal(call.response.announced, 14);
+	assert_int_equal(weir_call_respond(&call, 200, NULL, (struct weir_text){ 0 }), 0);
+	assert_int_equal(call.response.announced, 0);
+	assert_int_equal(weir_call_respond(&call, 304, NULL, (struct weir_text){ 0 }), 0);
+	assert_int_equal(call.response.announced, WEIR_BODY_UNKNOWN);
+	weir_call_fini(&call);
+	return 0;
+}
+
+static void head_has_no_body(void **state)
+{
+	(void)state;
+	run(head_main);
+}
+
 static void responses_are_copied_and_replace_each_other(void **state)
 {
 	(void)state;
@@ -226,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(end_comes_in_order),
 		cmocka_unit_test(responses_are_copied_and_replace_each_other),
+		cmocka_unit_test(head_has_no_body),
 		cmocka_unit_test(informing_nobody_is_harmless),
 		cmocka_unit_test(ids_are_unique),
 		cmocka_unit_test(every_status_has_an_answer),

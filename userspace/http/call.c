@@ -140,11 +140,15 @@ static int call_set_type(struct weir_call *call, const char *type)
 				   weir_text_of(copy));
 }
 
-static int call_set_body(struct weir_call *call, struct weir_text text)
+/* A HEAD is told how large the body would be (RFC 9110 section 9.3.2). */
+static int call_set_body(struct weir_call *call, unsigned status, struct weir_text text)
 {
 	struct weir_text copy = { .size = text.size };
+	bool is_head = call->request.method == WEIR_METHOD_HEAD;
 
-	if (text.size == 0)
+	if (is_head && !weir_status_is_bodiless(status))
+		call->response.announced = text.size;
+	if (is_head || text.size == 0)
 		return 0;
 	copy.data = weir_arena_memdup(&call->arena, text.data, text.size);
 	if (!copy.data)
@@ -161,7 +165,7 @@ int weir_call_respond(struct weir_call *call, unsigned status, const char *type,
 	weir_call_reset_response(call);
 	err = call_set_type(call, type);
 	if (!err)
-		err = call_set_body(call, body);
+		err = call_set_body(call, status, body);
 	if (!err)
 		call->response.status = status;
 	return err;

@@ -78,7 +78,7 @@ int weir_call_defer_last(struct weir_call *call, void (*fn)(struct weir_call *ca
 int weir_call_inform(struct weir_call *call, unsigned status, const struct weir_headers *headers);
 
 /* Fills the response: STATUS, Content-Type (NULL: none) and the body BODY, which is copied.
- * An earlier response is dropped. Returns 0 or -ENOMEM, for `return weir_call_respond(...)`. */
+ * to HEAD its size alone. An earlier response is dropped. Returns 0 or -ENOMEM, for `return weir_call_respond(...)`. */
 int weir_call_respond(struct weir_call *call, unsigned status, const char *type,
 		      struct weir_text body) WEIR_MUST_CHECK;
 /* The same with a short text of its own: "404 Not Found\n". WHY goes to call->result. */
