@@ -44,7 +44,7 @@ struct weir_tls_client_conf {
 };
 
 /* NULL with ERROR: a file that cannot be read or does not fit, a wrong list. Reads many files; on
- * a task it takes some 30 KiB of stack. */
+ * a task it takes some 10 KiB of stack. */
 struct weir_tls_client *weir_tls_client_new(const struct weir_tls_client_conf *conf,
 					    struct weir_error *error) WEIR_MUST_CHECK;
 /* Any thread. */
