@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """weir serve http and fs, asked by curl and by Python."""
 import contextlib
+import email
+import email.policy
 import hashlib
 import http.client
 import json
@@ -159,6 +161,20 @@ def test_refused_upload_gets_its_answer(web, tmp_path):
         )
 
 
+def check_parts(client, data, ranges):
+    """Several ranges at once, read by somebody else's parser (RFC 9110 section 14.6)."""
+    asked = ",".join(f"{first}-{last}" for first, last in ranges)
+    status, body, answer = client.ask("GET", "/data.bin", headers={"Range": f"bytes={asked}"})
+    assert status == 206 and int(answer.headers["Content-Length"]) == len(body)
+    head = f"Content-Type: {answer.headers['Content-Type']}\r\n\r\n".encode()
+    parts = email.message_from_bytes(head + body, policy=email.policy.HTTP).get_payload()
+    boundary = answer.headers["Content-Type"].split("boundary=")[1].encode()
+    plain = [part.split(b"\r\n\r\n", 1)[1][:-2] for part in body.split(b"--" + boundary)[1:-1]]
+    assert [part["Content-Range"] for part in parts] == \
+        [f"bytes {first}-{last}/{len(data)}" for first, last in ranges]
+    assert plain == [data[first:last + 1] for first, last in ranges]
+
+
 def test_files(tmp_path):
     folder = tmp_path / "site"
     folder.mkdir()
@@ -174,6 +190,7 @@ def test_files(tmp_path):
         assert again[0] == 304
         part = client.ask("GET", "/data.bin", headers={"Range": "bytes=1000000-1999999"})
         assert part[0] == 206 and part[1] == data[1_000_000:2_000_000]
+        check_parts(client, data, [(0, 99), (2_000_000, 2_999_999), (500, 500)])
         assert client.ask("GET", "/page.html")[2].headers["Content-Type"].startswith("text/html")
         assert client.ask("HEAD", "/data.bin")[2].headers["Content-Length"] == "3000000"
         for target in ("/nothing", "/../secret", "/%2e%2e/secret", "/"):

@@ -358,7 +358,14 @@ static int ranges_main(void *arg)
 		{ "Range: bytes=", 200, "0123456789", "" },
 		{ "Range: bytes=-", 200, "0123456789", "" },
 		{ "Range: lines=1-2", 200, "0123456789", "" },
-		{ "Range: bytes=0-1,3-4", 200, "0123456789", "" },
+		{ "Range: bytes=0-1,2-4", 206, "01234", "bytes 0-4/10" },
+		{ "Range: bytes=2-4, 20-30", 206, "234", "bytes 2-4/10" },
+		{ "Range: bytes=6-8,0-1,1-7", 206, "012345678", "bytes 0-8/10" },
+		{ "Range: bytes=20-30,40-50", 416, NULL, "bytes */10" },
+		{ "Range: bytes=0-1,x", 200, "0123456789", "" },
+		{ "Range: bytes=0-1,,4-2", 200, "0123456789", "" },
+		{ "Range: bytes=0-0,2-2,4-4,6-6,8-8,0-0,2-2,4-4,6-6,8-8,0-0,2-2,4-4,6-6,8-8,0-0,2-2",
+		  200, "0123456789", "" },
 		{ "Range: bytes=0-18446744073709551616", 200, "0123456789", "" },
 	};
 
@@ -373,6 +380,55 @@ static int ranges_main(void *arg)
 	check("HEAD /a.txt", "Range: bytes=0-3", 200, NULL);
 	weir_http_service_free(svc);
 	return 0;
+}
+
+/* The boundary of the response's type. */
+static const char *boundary(void)
+{
+	static char text[64];
+
+	assert_int_equal(sscanf(rig_call_field(&call, "Content-Type"),
+				"multipart/byteranges; boundary=%63[0-9a-f]", text),
+			 1);
+	return text;
+}
+
+/* PARTS: "first-last" and text in turn, NULL at the end. */
+static void expect_parts(const char *range, const char *const *parts)
+{
+	char expected[2048] = "", *to = expected;
+	bool first = true;
+
+	expect("GET /a.txt", range, 206, NULL);
+	for (; *parts; parts += 2, first = false)
+		to += sprintf(to,
+			      "%s--%s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+			      "Content-Range: bytes %s/10\r\n\r\n%s",
+			      first ? "" : "\r\n", boundary(), parts[0], parts[1]);
+	sprintf(to, "\r\n--%s--\r\n", boundary());
+	assert_int_equal(call.call.response.body->size, strlen(expected));
+	assert_string_equal(rig_call_text(&call), expected);
+	assert_string_equal(rig_call_field(&call, "Content-Range"), "");
+	rig_call_fini(&call);
+}
+
+static int parts_main(void *arg)
+{
+	(void)arg;
+	serve(&(struct weir_static_files_conf){ 0 });
+	expect_parts("Range: bytes=0-1,3-4", (const char *[]){ "0-1", "01", "3-4", "34", NULL });
+	expect_parts("Range: bytes=-2 , 0-0,30-",
+		     (const char *[]){ "8-9", "89", "0-0", "0", NULL });
+	expect_parts("Range: bytes=7-7,0-1,4-5,5-6",
+		     (const char *[]){ "4-7", "4567", "0-1", "01", NULL });
+	weir_http_service_free(svc);
+	return 0;
+}
+
+static void several_ranges_are_parts(void **state)
+{
+	(void)state;
+	rig_calls_run(parts_main, NULL);
 }
 
 static void ranges_are_cut(void **state)
@@ -462,6 +518,7 @@ int main(void)
 		cmocka_unit_test(types_follow_the_extension),
 		cmocka_unit_test(conditions_hold_or_not),
 		cmocka_unit_test(ranges_are_cut),
+		cmocka_unit_test(several_ranges_are_parts),
 		cmocka_unit_test(a_changed_file_is_sent_whole),
 		cmocka_unit_test(a_fresh_file_has_a_weak_tag),
 		cmocka_unit_test(a_folder_must_be_there),

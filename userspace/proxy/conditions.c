@@ -6,6 +6,7 @@
 #include "proxy/conditions.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include <weir/http_date.h>
 
@@ -117,28 +118,78 @@ static int parse_range(struct weir_text spec, uint64_t size, struct range *range
 	return 0;
 }
 
-enum range_result conditions_range(const struct weir_request *request,
-				   const struct validators *validators, uint64_t size,
-				   struct range *range)
+static bool ranges_meet(const struct range *a, const struct range *b)
 {
-	struct weir_text unit, set, item, next;
+	return a->first <= b->first + b->size && b->first <= a->first + a->size;
+}
 
+/* Takes ranges that meet RANGE out of the list and makes it cover them. Where the first of them was;
+ * the end of the list if there is none. */
+static size_t ranges_absorb(struct ranges *ranges, struct range *range)
+{
+	size_t at = ranges->n, i = 0;
+
+	while (i < ranges->n) {
+		struct range *other = &ranges->part[i];
+		uint64_t end = WEIR_MAX(other->first + other->size, range->first + range->size);
+
+		if (!ranges_meet(other, range)) {
+			i++;
+			continue;
+		}
+		at = WEIR_MIN(at, i);
+		range->first = WEIR_MIN(other->first, range->first);
+		range->size = end - range->first;
+		memmove(other, other + 1, (--ranges->n - i) * sizeof(*other));
+		i = 0; /* it may meet others now */
+	}
+	return WEIR_MIN(at, ranges->n);
+}
+
+static void ranges_add(struct ranges *ranges, struct range range)
+{
+	size_t at = ranges_absorb(ranges, &range);
+
+	memmove(&ranges->part[at + 1], &ranges->part[at],
+		(ranges->n - at) * sizeof(ranges->part[0]));
+	ranges->part[at] = range;
+	ranges->n++;
+}
+
+/* Parts that are not there are left out, unless all are. */
+static enum range_result ranges_parse(struct ranges *ranges, struct weir_text set, uint64_t size)
+{
+	struct weir_text item;
+	struct range range;
+	unsigned asked = 0;
+
+	while (weir_text_next_item(&set, &item)) {
+		int status = parse_range(item, size, &range);
+
+		if (status == -EINVAL || ++asked > RANGES_MAX)
+			return RANGE_ALL;
+		if (!status)
+			ranges_add(ranges, range);
+	}
+	if (!asked)
+		return RANGE_ALL;
+	return ranges->n ? RANGE_PARTS : RANGE_UNSATISFIABLE;
+}
+
+enum range_result conditions_ranges(const struct weir_request *request,
+				    const struct validators *validators, uint64_t size,
+				    struct ranges *ranges)
+{
+	struct weir_text unit, set;
+
+	ranges->n = 0;
 	if (request->method != WEIR_METHOD_GET ||
 	    !weir_text_split(weir_headers_value(&request->headers, WEIR_HEADER_RANGE), '=', &unit,
 			     &set) ||
 	    !weir_text_is_equal_nocase(unit, WEIR_TEXT("bytes")) ||
 	    !if_range_holds(request, validators))
 		return RANGE_ALL;
-	if (!weir_text_next_item(&set, &item) || weir_text_next_item(&set, &next))
-		return RANGE_ALL;
-	switch (parse_range(item, size, range)) {
-	case 0:
-		return RANGE_PART;
-	case -ERANGE:
-		return RANGE_UNSATISFIABLE;
-	default:
-		return RANGE_ALL;
-	}
+	return ranges_parse(ranges, set, size);
 }
 
 /* ---- codings ------------------------------------------------------------------------------ */

@@ -20,7 +20,7 @@ unsigned conditions_check(const struct weir_request *request, const struct valid
 
 enum range_result {
 	RANGE_ALL,	     /* none was asked for that we serve: the whole, 200 */
-	RANGE_PART,	     /* 206 */
+	RANGE_PARTS,	     /* 206 */
 	RANGE_UNSATISFIABLE, /* 416 */
 };
 
@@ -29,11 +29,18 @@ struct range {
 	uint64_t size; /* at least 1 */
 };
 
-/* What part of SIZE bytes is asked for. Several ranges at once are answered with the whole,
- * which section 14.2 lets a server do. */
-enum range_result conditions_range(const struct weir_request *request,
-				   const struct validators *validators, uint64_t size,
-				   struct range *range);
+#define RANGES_MAX 16
+
+struct ranges {
+	struct range part[RANGES_MAX]; /* in the order in which they were asked for */
+	size_t n;
+};
+
+/* What parts of SIZE bytes are asked for. Those that overlap or touch are one. Who asks for more than
+ * RANGES_MAX gets the whole, which section 14.2 lets a server do. */
+enum range_result conditions_ranges(const struct weir_request *request,
+				    const struct validators *validators, uint64_t size,
+				    struct ranges *ranges);
 
 /* The weight in thousandths that Accept-Encoding gives to CODING: 0 to 1000; 0 when it was not
  * named and there is no "*" (section 12.5.3). */

@@ -24,6 +24,7 @@
 #include <weir/http_date.h>
 #include <weir/uri_path.h>
 
+#include "proxy/byteranges.h"
 #include "proxy/conditions.h"
 #include "proxy/file_types.h"
 #include "proxy/listing.h"
@@ -276,34 +277,63 @@ static int answer_unsatisfiable(struct weir_call *call, uint64_t size)
 	return status < 0 ? status : add(call, WEIR_HEADER_CONTENT_RANGE, range);
 }
 
+/* The whole, or one part of it. */
+static int answer_with(struct weir_call *call, struct found *found, const struct range *range)
+{
+	const char *text;
+	int status = 0;
+
+	if (call->response.status == 206) {
+		text = weir_arena_printf(&call->arena, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
+					 range->first, range->first + range->size - 1,
+					 (uint64_t)found->info.st_size);
+		status = text ? add(call, WEIR_HEADER_CONTENT_RANGE, text) : -ENOMEM;
+	}
+	return status < 0 ? status : set_body(call, found, range);
+}
+
+/* Several parts: each says of itself what type it is and where it belongs. */
+static int answer_with_parts(struct weir_call *call, struct found *found,
+			     const struct ranges *ranges)
+{
+	char *type = weir_arena_alloc(&call->arena, BYTERANGES_TYPE_BYTES);
+	int fd = found->fd;
+
+	if (!type)
+		return -ENOMEM;
+	found->fd = -1;
+	call->response.body = byteranges_body(&call->arena, fd, ranges,
+					      (uint64_t)found->info.st_size, found->type, type);
+	if (!call->response.body)
+		return -ENOMEM;
+	return weir_headers_set_id(&call->response.headers, WEIR_HEADER_CONTENT_TYPE,
+				   weir_text_of(type));
+}
+
 static int answer_file(const struct files *files, struct weir_call *call, struct found *found,
 		       const struct validators *validators)
 {
 	uint64_t size = (uint64_t)found->info.st_size;
-	struct range range = { 0, size };
-	const char *text;
+	struct ranges ranges;
+	enum range_result result = conditions_ranges(&call->request, validators, size, &ranges);
 	int status;
 
-	call->response.status = 200;
-	switch (conditions_range(&call->request, validators, size, &range)) {
-	case RANGE_UNSATISFIABLE:
+	if (result == RANGE_UNSATISFIABLE)
 		return answer_unsatisfiable(call, size);
-	case RANGE_PART:
-		call->response.status = 206;
-		break;
-	default:
-		range = (struct range){ 0, size };
-		break;
+	/* No field says of a part that it is coded. */
+	if (result == RANGE_ALL || (ranges.n > 1 && found->coding.data)) {
+		ranges.part[0] = (struct range){ 0, size };
+		ranges.n = 1;
+		result = RANGE_ALL;
 	}
+	call->response.status = result == RANGE_PARTS ? 206 : 200;
 	status = add_content(call, found);
 	if (status == 0)
 		status = add_validators(files, call, found);
-	if (status == 0 && call->response.status == 206) {
-		text = weir_arena_printf(&call->arena, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
-					 range.first, range.first + range.size - 1, size);
-		status = text ? add(call, WEIR_HEADER_CONTENT_RANGE, text) : -ENOMEM;
-	}
-	return status < 0 ? status : set_body(call, found, &range);
+	if (status < 0)
+		return status;
+	return ranges.n > 1 ? answer_with_parts(call, found, &ranges)
+			    : answer_with(call, found, &ranges.part[0]);
 }
 
 static int serve_file(const struct files *files, struct weir_call *call, const char *path,
