@@ -409,7 +409,8 @@ lint-cppcheck:
 	$(Q)mkdir -p $(B)/cppcheck
 	$(Q)cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability \
 		--inline-suppr --suppressions-list=tests/lint/cppcheck.supp --std=c11 \
-		--library=posix -D_GNU_SOURCE -D__linux__ -Iuserspace/include -Iuserspace \
+		--library=posix -D_GNU_SOURCE -D__linux__ -DWEIR_VERSION='"$(VERSION)"' \
+		-Iuserspace/include -Iuserspace -I. \
 		--cppcheck-build-dir=$(B)/cppcheck -j2 userspace tools
 
 # For editors: what the compiler would be called with.

@@ -110,7 +110,7 @@ static int command_run(struct ctl *ctl, const struct command *command, int argc,
 		.children = children,
 	};
 	struct invocation call = { .ctl = ctl, .command = command };
-	char name[64];
+	static char name[64]; /* argv keeps it */
 	int status;
 
 	snprintf(name, sizeof(name), "weirctl %s", command->name);

@@ -206,7 +206,9 @@ static int message_send_chunk(struct message *message, const struct iovec *piece
 
 	message_open_parcel(message, &parcel);
 	if (piece->iov_len > 0) {
-		parcel_add(&parcel, text, weir_h1_chunk_head(text, piece->iov_len));
+		size_t size = weir_h1_chunk_head(text, piece->iov_len);
+
+		parcel_add(&parcel, text, size);
 		parcel_add_content(&parcel, piece);
 		parcel_add(&parcel, "\r\n", 2);
 	}
