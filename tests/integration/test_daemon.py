@@ -146,7 +146,7 @@ def test_idle_timeout(weir, path, origin):
     """Silence ends a connection, traffic keeps it."""
     address = net.free_address()
     listener = net.listen(net.free_address())
-    weir(config_of(address, "%s:%d" % listener.getsockname(), path, tcp={"idle_timeout": "1s"}))
+    weir(config_of(address, "%s:%d" % listener.getsockname(), path, tcp={"idle_timeout": "2s"}))
     client = net.connect(address)
     server = listener.accept()[0]
     server.settimeout(20)
@@ -156,7 +156,7 @@ def test_idle_timeout(weir, path, origin):
         time.sleep(0.3)
     start = time.monotonic()
     assert net.ended(client) == "reset"
-    assert time.monotonic() - start > 0.3
+    assert time.monotonic() - start > 1
     assert net.ended(server) == "reset"
     for sock in (client, server, listener):
         sock.close()

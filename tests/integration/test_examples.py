@@ -110,12 +110,12 @@ def test_proxy_says_what_is_wrong():
         assert "nonsense" in done.stderr or "usage" in done.stderr
 
 
-def test_drain_ends_by_the_second_signal(origin):
-    port = free_port()
-    with example("proxy", f"127.0.0.1:{port}", f"127.0.0.1:{origin}") as proxy:
-        with connect(port) as client:
-            client.sendall(b"x")
-            time.sleep(0.1)
+def test_drain_ends_by_the_second_signal():
+    with socket.create_server(("127.0.0.1", free_port())) as server:
+        server.settimeout(20)
+        port = free_port()
+        origin = "127.0.0.1:%d" % server.getsockname()[1]
+        with example("proxy", f"127.0.0.1:{port}", origin) as proxy, connect(port), server.accept()[0]:
             proxy.send_signal(signal.SIGTERM)
             time.sleep(0.2)
             assert proxy.poll() is None  # the connection has five seconds

@@ -34,7 +34,8 @@ def test_1000_idle_connections(weir, path, origin):
     address = net.free_address()
     daemon = weir(config_of(address, origin["ipv4"], path))
     load.run("echo", address, "-c", 10, "-n", 100)
-    wait_for(lambda: daemon.get("/v1/status")["connections"]["active"] == 0, 5, "an empty daemon")
+    wait_for(lambda: daemon.get("/v1/status")["connections"]["active"] == 0, 5 * build.SLOWER,
+             "an empty daemon")
     before = daemon.descriptors()
     held = load.hold(address, 1000)
     assert daemon.get("/v1/status")["connections"]["active"] == 1000

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from harness import build, net
+from harness.process import wait_for
 from harness.weir import config_of
 
 
@@ -176,7 +177,8 @@ def test_flows_in_the_kernel_outlive_a_killed_daemon(weir, bpffs):
         pytest.skip("needs bpf: offload is not available")
     client, server = net.connect(address), listener.accept()[0]
     server.settimeout(20)
-    time.sleep(0.1)  # the hand-over
+    wait_for(lambda: [flow["path"] for flow in proxy.get("/v1/flows")] == ["sockmap"],
+             5 * build.SLOWER, "the hand-over")
     for _ in range(50):
         client.sendall(b"question")
         assert net.read_exactly(server, 8) == b"question"

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Sockets, ports and payload of small tests; big ones use the traffic tool (harness/load.py)."""
+import ctypes
+import errno
 import os
 import random
 import socket
@@ -80,6 +82,35 @@ def can_connect(address):
     except OSError:
         return False
     return True
+
+
+def sockets_of(pid):
+    """Duplicates of all sockets of a process, each closed when the next one is asked for."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = os.pidfd_open(pid)
+    try:
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                if not os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:"):
+                    continue
+            except FileNotFoundError:
+                continue  # it was closed
+            mine = libc.syscall(438, pidfd, int(fd), 0)  # pidfd_getfd
+            if mine >= 0:
+                with socket.socket(fileno=mine) as sock:
+                    yield sock
+            elif ctypes.get_errno() != errno.EBADF:
+                raise OSError(ctypes.get_errno(), "pidfd_getfd")
+    finally:
+        os.close(pidfd)
+
+
+def peer_of(sock):
+    """None when there is none."""
+    try:
+        return sock.getpeername()
+    except OSError:
+        return None
 
 
 def reset(sock):
