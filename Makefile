@@ -297,7 +297,7 @@ DEPS_BUILD := gcc make clang pkg-config|pkgconf bpftool|linux-tools-generic libc
 	libssl-dev libllhttp-dev|node-llhttp libnghttp2-dev libbpf-dev libelf-dev zlib1g-dev \
 	libbrotli-dev libzstd-dev libcrypt-dev libboost-context-dev libc-ares-dev libcyaml-dev libyaml-dev libjansson-dev libsystemd-dev \
 	libcmocka-dev systemtap-sdt-dev
-DEPS_RUN := curl
+DEPS_RUN := curl ca-certificates
 DEPS_TEST := python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-yaml python3-jsonschema \
 	python3-aiohttp clang-format clang-tidy cppcheck llvm libclang-rt-dev|libclang-rt-18-dev \
 	postgresql redis-server redis-tools nginx libnginx-mod-stream haproxy iperf3 rsync \

@@ -143,8 +143,21 @@ def test_distrust(site, name, why):
 
 def test_system_trust(site):
     """A certificate authority of one's own is not in the system's store."""
-    said = send(f"https://{site.address}/", status=1).stderr
+    url = f"https://{site.address}/hello.txt"
+    said = send(url, status=1).stderr
     assert b"certificate will not do: unable to get local issuer certificate" in said
+    # OpenSSL's own variable says where the system's store is.
+    system = {"SSL_CERT_FILE": site.ca}
+    assert peers.run(build.program("weir"), "send", url, env=system) == b"hello\n"
+
+
+@pytest.mark.asan
+def test_example(site):
+    """A program of its own, with the library's client."""
+    ask = [build.program("examples/https"), site.address, "/hello.txt"]
+    assert peers.run(*ask, env={"SSL_CERT_FILE": site.ca}) == b"hello\n"
+    with pytest.raises(AssertionError, match="unable to get local issuer certificate"):
+        peers.run(*ask)
 
 
 @pytest.mark.asan
