@@ -16,6 +16,8 @@
 
 #include <weir/stream.h>
 
+#include "net/socket_call.h"
+
 /* Pieces up to so much are put together for one send(2): cheaper than sendmsg(2). */
 #define GATHER_BYTES 2048
 
@@ -48,7 +50,7 @@ static ssize_t socket_recv(int fd, const struct iovec *iov, int n, int flags)
 	ssize_t got;
 
 	do {
-		got = n == 1 ? recv(fd, iov->iov_base, iov->iov_len, flags)
+		got = n == 1 ? socket_call_recv(fd, iov->iov_base, iov->iov_len, flags)
 			     : recvmsg(fd, &msg, flags);
 	} while (got < 0 && errno == EINTR);
 	return got < 0 ? -errno : got;
@@ -86,7 +88,7 @@ static ssize_t socket_send(int fd, const void *data, size_t size, int flags)
 	ssize_t sent;
 
 	do {
-		sent = send(fd, data, size, flags);
+		sent = socket_call_send(fd, data, size, flags);
 	} while (sent < 0 && errno == EINTR);
 	return sent;
 }
