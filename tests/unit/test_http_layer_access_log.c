@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Access log of calls: all three formats, forged lines, and templates in general. */
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -15,6 +17,7 @@
 #include <weir/http_layer.h>
 #include <weir/layer.h>
 #include <weir/log.h>
+#include <weir/task.h>
 
 #include "http_rig.h"
 
@@ -257,6 +260,88 @@ static void mistakes_are_said(void **state)
 	assert_null(weir_http_access_log_layer(NULL, &conf, &error));
 }
 
+static size_t file_lines(void)
+{
+	FILE *file = fopen(path, "r");
+	size_t n = 0;
+	int c;
+
+	while ((c = fgetc(file)) != EOF)
+		n += c == '\n';
+	fclose(file);
+	return n;
+}
+
+/* More than a batch holds; in order, each once, and none before the round ends but whole batches. */
+static int batch_main(void *arg)
+{
+	struct weir_http_service *svc = layer(WEIR_HTTP_LOG_TEMPLATE, "{target} {id}");
+	char *text, line[64];
+	const char *at;
+
+	(void)arg;
+	for (int i = 0; i < 3; i++) {
+		snprintf(line, sizeof(line), "GET /n%d", i);
+		ask(svc, line, NULL);
+	}
+	assert_int_equal(file_lines(), 0);
+	assert_int_equal(weir_task_yield(), 0);
+	assert_int_equal(file_lines(), 3);
+	text = slurp();
+	at = text;
+	for (int i = 0; i < 3; i++) {
+		snprintf(line, sizeof(line), "/n%d ", i);
+		at = strstr(at, line);
+		assert_non_null(at);
+	}
+	free(text);
+	for (int i = 0; i < 1000; i++)
+		ask(svc,
+		    "GET /xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+		    NULL);
+	assert_in_range(file_lines(), 4, 1002);
+	weir_http_service_free(svc);
+	assert_int_equal(file_lines(), 1003);
+	return 0;
+}
+
+static void lines_of_a_round_go_together(void **state)
+{
+	(void)state;
+	rig_calls_run(batch_main, NULL);
+}
+
+static int pipe_main(void *arg)
+{
+	struct weir_http_service *svc = layer(WEIR_HTTP_LOG_TEMPLATE, "{target}");
+	int reader = open(path, O_RDONLY | O_NONBLOCK);
+	char data[64];
+
+	(void)arg;
+	ask(svc, "GET /first", NULL);
+	assert_int_equal(read(reader, data, sizeof(data)), 7);
+	ask(svc, "GET /second", NULL);
+	assert_int_equal(read(reader, data, sizeof(data)), 8);
+	assert_memory_equal(data, "/second\n", 8);
+	close(reader);
+	weir_http_service_free(svc);
+	return 0;
+}
+
+/* Long writes to a pipe mix with those of others, so there each line goes by itself. */
+static void lines_go_singly_into_a_pipe(void **state)
+{
+	int reader;
+
+	(void)state;
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	reader = open(path, O_RDONLY | O_NONBLOCK); /* so that it can be opened for writing */
+	assert_true(reader >= 0);
+	rig_calls_run(pipe_main, NULL);
+	close(reader);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +351,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(all_fields_of_templates, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_a_file_it_is_the_process_log, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(lines_of_a_round_go_together, setup, teardown),
+		cmocka_unit_test_setup_teardown(lines_go_singly_into_a_pipe, setup, teardown),
 		cmocka_unit_test_setup_teardown(mistakes_are_said, setup, teardown),
 	};
 

@@ -579,6 +579,62 @@ static void test_trim_and_upkeep(void **state)
 	assert_int_equal(chores[2].times, 0);
 }
 
+struct sum {
+	struct weir_flush flush;
+	unsigned added;
+	unsigned flushed;
+	unsigned times;
+};
+
+static void sum_flush(struct weir_flush *flush)
+{
+	struct sum *sum = weir_container_of(flush, struct sum, flush);
+
+	assert_null(weir_task_current());
+	sum->flushed += sum->added;
+	sum->added = 0;
+	sum->times++;
+}
+
+static int adder(void *arg)
+{
+	struct sum *sum = arg;
+
+	sum->added++;
+	weir_flush_add(&sum->flush);
+	assert_int_equal(sum->times, 0);
+	assert_int_equal(weir_task_yield(), 0);
+	assert_int_equal(sum->times, 1);
+	return 0;
+}
+
+static int taker_out(void *arg)
+{
+	struct sum *sum = arg;
+
+	weir_flush_del(&sum->flush);
+	weir_flush_add(&sum->flush);
+	weir_flush_del(&sum->flush);
+	weir_flush_del(&sum->flush);
+	return 0;
+}
+
+/* Once for all tasks of a round, at its end; not when it was taken out. */
+static void test_flush(void **state)
+{
+	struct sum sum = { 0 }, out = { 0 };
+
+	(void)state;
+	weir_flush_init(&sum.flush, sum_flush);
+	weir_flush_init(&out.flush, sum_flush);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(weir_scope_spawn(&root, "adder", adder, &sum, NULL), 0);
+	run(taker_out, &out);
+	assert_int_equal(sum.flushed, 5);
+	assert_int_equal(sum.times, 1);
+	assert_int_equal(out.times, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -597,6 +653,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_uv, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_trim_and_upkeep, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flush, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("task", tests, NULL, NULL);

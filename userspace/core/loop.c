@@ -120,6 +120,34 @@ void weir_upkeep_del(struct weir_upkeep *upkeep)
 	weir_list_del(&upkeep->link);
 }
 
+void weir_flush_init(struct weir_flush *flush, void (*fn)(struct weir_flush *flush))
+{
+	weir_list_init(&flush->link);
+	flush->fn = fn;
+}
+
+void weir_flush_add(struct weir_flush *flush)
+{
+	if (weir_list_is_empty(&flush->link))
+		weir_list_add_tail(&weir_loop_current()->flushes, &flush->link);
+}
+
+void weir_flush_del(struct weir_flush *flush)
+{
+	weir_list_del(&flush->link);
+}
+
+static void loop_flush(struct weir_loop *loop)
+{
+	struct weir_list *link;
+
+	while ((link = weir_list_pop(&loop->flushes))) {
+		struct weir_flush *flush = weir_container_of(link, struct weir_flush, link);
+
+		flush->fn(flush);
+	}
+}
+
 /* Each is taken out and put back, so that it does not matter which ones leave meanwhile. */
 static void loop_keep_up(struct weir_loop *loop)
 {
@@ -153,6 +181,7 @@ static void loop_init_lists(struct weir_loop *loop)
 	weir_list_init(&loop->posts);
 	weir_list_init(&loop->attachments);
 	weir_list_init(&loop->upkeeps);
+	weir_list_init(&loop->flushes);
 }
 
 /* The two descriptors that are no watches are told apart by their address. */
@@ -431,6 +460,7 @@ static int loop_iterate(struct weir_loop *loop)
 	loop_run_tasks(loop);
 	if (uv || (uv_loop_alive(&loop->uv) && uv_backend_timeout(&loop->uv) == 0))
 		uv_run(&loop->uv, UV_RUN_NOWAIT);
+	loop_flush(loop);
 	loop_trim(loop);
 	return 0;
 }

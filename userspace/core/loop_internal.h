@@ -91,6 +91,7 @@ struct weir_loop {
 
 	struct weir_list attachments; /* struct attachment */
 	struct weir_list upkeeps;     /* struct weir_upkeep */
+	struct weir_list flushes;     /* struct weir_flush: of this round */
 };
 
 struct attachment {

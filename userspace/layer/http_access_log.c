@@ -2,7 +2,7 @@
 /*
  * access_log of calls: one line when the last byte of the response is gone, or the call has broken
  * off. What the client asked for is remembered before routers rewrite it; everything that it sent
- * is escaped. Files are those of layer/log_file.c: one append a line, no lock, shared by path.
+ * is escaped. Files are those of layer/log_file.c: one append a round, no lock, shared by path.
  */
 
 #include <weir/http_layer.h>
@@ -27,6 +27,7 @@
 struct access_log {
 	struct weir_http_service svc;
 	struct log_file *file;	    /* counted; NULL: the process log */
+	struct log_batch batch;	    /* for the file */
 	struct http_template *line; /* NULL: fields, as JSON in a file */
 };
 
@@ -55,7 +56,7 @@ static const char *header_string(struct weir_call *call, enum weir_header_id id)
 	return call_string(call, weir_headers_value(&call->request.headers, id));
 }
 
-static void access_log_fields(const struct access_log *log, struct weir_call *call,
+static void access_log_fields(struct access_log *log, struct weir_call *call,
 			      const struct http_asked *asked)
 {
 	const struct weir_log_field fields[] = {
@@ -96,10 +97,10 @@ static void access_log_fields(const struct access_log *log, struct weir_call *ca
 	line = weir_loop_scratch(weir_loop_current());
 	size = weir_log_format_line(WEIR_LOG_JSON, WEIR_LOG_INFO, object, "ended", fields,
 				    WEIR_ARRAY_SIZE(fields), line, LINE_BYTES);
-	log_file_write(log->file, line, size);
+	log_batch_add(&log->batch, line, size);
 }
 
-static void access_log_line(const struct access_log *log, struct weir_call *call,
+static void access_log_line(struct access_log *log, struct weir_call *call,
 			    const struct http_asked *asked)
 {
 	char *line = weir_loop_scratch(weir_loop_current());
@@ -108,7 +109,7 @@ static void access_log_line(const struct access_log *log, struct weir_call *call
 	size = http_template_write(log->line, call, asked, HTTP_ESCAPE_LOG, line, LINE_BYTES - 1);
 	if (log->file) {
 		line[size++] = '\n';
-		log_file_write(log->file, line, size);
+		log_batch_add(&log->batch, line, size);
 		return;
 	}
 	line[size] = '\0';
@@ -144,6 +145,7 @@ static void access_log_free(struct weir_http_service *svc)
 {
 	struct access_log *log = weir_container_of(svc, struct access_log, svc);
 
+	log_batch_fini(&log->batch);
 	log_file_put(log->file);
 	http_template_free(log->line);
 	free(log);
@@ -160,7 +162,9 @@ static int access_log_configure(struct access_log *log,
 				struct weir_error *error)
 {
 	bool has_template = conf->format == WEIR_HTTP_LOG_TEMPLATE;
+	int status;
 
+	log_batch_init(&log->batch);
 	if (has_template != (conf->line != NULL))
 		return http_layer_refuse(error, "give a template with the template format alone",
 					 has_template ? "the access log's template is missing"
@@ -171,7 +175,9 @@ static int access_log_configure(struct access_log *log,
 		if (!log->line)
 			return WEIR_ECONFIG;
 	}
-	return log_file_configure(conf->path, &log->file, error);
+	status = log_file_configure(conf->path, &log->file, error);
+	log->batch.file = log->file;
+	return status;
 }
 
 struct weir_http_service *weir_http_access_log_layer(struct weir_http_service *inner,

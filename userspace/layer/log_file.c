@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker writes its line itself, with one write(2) that appends: lines of several workers do
- * not mix, nothing is lost in a buffer when the process dies, and no thread or lock stands
- * between. A disk that stalls therefore stalls the worker for as long as write(2) does (ordinarily
+ * The worker writes its lines itself, those of a round of its loop with one write(2) that appends:
+ * lines of several workers do not mix, a process that dies loses those of one round at most, and no
+ * thread or lock stands between. A disk that stalls therefore stalls the worker for as long as write(2) does (ordinarily
  * that is a copy into the page cache). A pipe or terminal is opened non-blocking: when it is full
  * the line is dropped. Dropped lines are counted, and said in the process log when it starts and
  * when it is over.
@@ -19,16 +19,18 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <weir/list.h>
 #include <weir/log.h>
 
 struct log_file {
-	struct weir_list link; /* in files */
-	unsigned references;   /* under files_lock */
-	int fd;		       /* the same number for life */
-	atomic_ulong dropped;  /* lines in a row; 0: the last one was written */
+	struct weir_list link;	/* in files */
+	unsigned references;	/* under files_lock */
+	int fd;			/* the same number for life */
+	atomic_bool is_regular; /* else a pipe, a terminal or the like */
+	atomic_ulong dropped;	/* lines in a row; 0: the last one was written */
 	char path[];
 };
 
@@ -56,6 +58,19 @@ static struct log_file *log_file_find(const char *path)
 	return NULL;
 }
 
+static void log_file_look(struct log_file *file, int fd)
+{
+	struct stat st;
+
+	atomic_store_explicit(&file->is_regular, fstat(fd, &st) == 0 && S_ISREG(st.st_mode),
+			      memory_order_relaxed);
+}
+
+static bool log_file_is_regular(struct log_file *file)
+{
+	return atomic_load_explicit(&file->is_regular, memory_order_relaxed);
+}
+
 static int log_file_new(const char *path, struct log_file **out)
 {
 	size_t size = strlen(path) + 1;
@@ -71,6 +86,7 @@ static int log_file_new(const char *path, struct log_file **out)
 	}
 	memcpy(file->path, path, size);
 	file->fd = fd;
+	log_file_look(file, fd);
 	weir_list_add_tail(&files, &file->link);
 	*out = file;
 	return 0;
@@ -108,6 +124,8 @@ static void log_file_reopen(struct log_file *file)
 	int fd = log_file_open(file->path);
 	int status = fd < 0 ? fd : 0;
 
+	if (!status)
+		log_file_look(file, fd);
 	if (!status && dup3(fd, file->fd, O_CLOEXEC) < 0)
 		status = -errno;
 	if (fd >= 0)
@@ -127,24 +145,38 @@ void log_file_reopen_all(void)
 	pthread_mutex_unlock(&files_lock);
 }
 
-static void log_file_drop(struct log_file *file, int status)
+static void log_file_drop(struct log_file *file, size_t lines, int status)
 {
-	if (atomic_fetch_add_explicit(&file->dropped, 1, memory_order_relaxed) > 0)
+	if (atomic_fetch_add_explicit(&file->dropped, lines, memory_order_relaxed) > 0)
 		return;
 	weir_log(WEIR_LOG_ERROR, "access log", "cannot write, lines are dropped",
 		 WEIR_LOG_STR("path", file->path), WEIR_LOG_STATUS(status));
 }
 
-void log_file_write(struct log_file *file, const char *line, size_t size)
+static size_t count_lines(const char *lines, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < size; i++)
+		n += lines[i] == '\n';
+	return n;
+}
+
+/* A regular file takes less than all only just before it takes nothing. */
+void log_file_write(struct log_file *file, const char *lines, size_t size)
 {
 	unsigned long dropped;
+	size_t done = 0;
 	ssize_t sent;
 
 	do {
-		sent = write(file->fd, line, size);
-	} while (sent < 0 && errno == EINTR);
-	if (sent < 0 || (size_t)sent < size) {
-		log_file_drop(file, sent < 0 ? -errno : -ENOSPC);
+		sent = write(file->fd, lines + done, size - done);
+		done += sent > 0 ? (size_t)sent : 0;
+	} while (done < size &&
+		 ((sent < 0 && errno == EINTR) || (sent > 0 && log_file_is_regular(file))));
+	if (done < size) {
+		log_file_drop(file, count_lines(lines + done, size - done),
+			      sent < 0 ? -errno : -ENOSPC);
 		return;
 	}
 	if (atomic_load_explicit(&file->dropped, memory_order_relaxed) == 0)
@@ -171,4 +203,49 @@ int log_file_configure(const char *path, struct log_file **out, struct weir_erro
 	weir_error_remedy(error, "the folder must exist and let this user write");
 	return weir_error_set(error, status, "cannot open the access log %s: %s", path,
 			      weir_strerror(status));
+}
+
+/* ------------------------------------------------------------------------------------------
+ * Batches
+ */
+
+#define BATCH_BYTES 65536
+
+static void batch_write(struct log_batch *batch)
+{
+	size_t size = weir_buffer_size(&batch->lines);
+
+	if (size > 0)
+		log_file_write(batch->file, weir_buffer_head(&batch->lines), size);
+	weir_buffer_fini(&batch->lines);
+}
+
+static void batch_on_flush(struct weir_flush *flush)
+{
+	batch_write(weir_container_of(flush, struct log_batch, flush));
+}
+
+void log_batch_init(struct log_batch *batch)
+{
+	weir_flush_init(&batch->flush, batch_on_flush);
+	batch->file = NULL;
+	weir_buffer_init(&batch->lines);
+}
+
+void log_batch_add(struct log_batch *batch, const char *line, size_t size)
+{
+	if (weir_buffer_size(&batch->lines) + size > BATCH_BYTES)
+		batch_write(batch);
+	if (!log_file_is_regular(batch->file) || weir_buffer_append(&batch->lines, line, size)) {
+		batch_write(batch);
+		log_file_write(batch->file, line, size);
+		return;
+	}
+	weir_flush_add(&batch->flush);
+}
+
+void log_batch_fini(struct log_batch *batch)
+{
+	weir_flush_del(&batch->flush);
+	batch_write(batch);
 }

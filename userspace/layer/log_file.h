@@ -4,7 +4,9 @@
 
 /* Files that access logs append to. All that name the same path share one. Any thread. */
 
+#include <weir/buffer.h>
 #include <weir/error.h>
+#include <weir/loop.h>
 
 struct log_file;
 
@@ -14,8 +16,22 @@ int log_file_configure(const char *path, struct log_file **out, struct weir_erro
 	WEIR_MUST_CHECK;
 /* Accepts NULL. */
 void log_file_put(struct log_file *file);
-/* One line, its end included. Never fails: a line that cannot be written is counted. */
-void log_file_write(struct log_file *file, const char *line, size_t size);
+/* Whole lines, their ends included. Never fails: a line that cannot be written is counted. */
+void log_file_write(struct log_file *file, const char *lines, size_t size);
 void log_file_reopen_all(void);
+
+/* The lines of one round of a worker, which go together at its end. Of pipes and terminals, where
+ * only a short write goes as a whole, each line goes by itself. */
+struct log_batch {
+	struct weir_flush flush;
+	struct log_file *file; /* borrowed; set before the first line */
+	struct weir_buffer lines;
+};
+
+void log_batch_init(struct log_batch *batch);
+/* In the loop's worker. One line, its end included. */
+void log_batch_add(struct log_batch *batch, const char *line, size_t size);
+/* Writes what is left. */
+void log_batch_fini(struct log_batch *batch);
 
 #endif

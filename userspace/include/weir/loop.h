@@ -93,6 +93,22 @@ int weir_loop_attach(struct weir_loop *loop, const struct weir_loop_key *key, vo
 char *weir_loop_scratch(struct weir_loop *loop);
 
 /* ------------------------------------------------------------------------------------------
+ * Flushes: what is done once at the end of a round, for all tasks that ran in it.
+ */
+
+/* FN runs outside of tasks, before the loop waits again. Caller's memory. */
+struct weir_flush {
+	struct weir_list link;
+	void (*fn)(struct weir_flush *flush);
+};
+
+void weir_flush_init(struct weir_flush *flush, void (*fn)(struct weir_flush *flush));
+/* FN runs at the end of the round that this thread's loop is in, once. */
+void weir_flush_add(struct weir_flush *flush);
+/* It does not. Harmless when it was not to. */
+void weir_flush_del(struct weir_flush *flush);
+
+/* ------------------------------------------------------------------------------------------
  * Watches: the readiness of one descriptor.
  */
 
