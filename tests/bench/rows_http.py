@@ -77,10 +77,17 @@ def wrk(connections, path, method="GET", size=0, close=False):
     return row
 
 
+def percentiles(path):
+    """Of h2load's log, whose lines are a time, a status and what the request took, in us."""
+    with open(path, encoding="ascii") as log:
+        took = sorted(int(line.split()[2]) for line in log)
+    return {"p50_us": took[len(took) // 2], "p99_us": took[len(took) * 99 // 100]}
+
+
 def h2load(connections, path):
-    def work(system, seconds):
+    def work(system, seconds, log):
         out = subprocess.run(["h2load", "--h1", f"-c{connections}", f"-D{max(1, round(seconds))}",
-                              f"http://{system.address}/{path}"],
+                              f"--log-file={log}", f"http://{system.address}/{path}"],
                              capture_output=True, text=True, check=True, timeout=120).stdout
         done = int(re.search(r"status codes: (\d+) 2xx", out).group(1))
         failed = int(re.search(r"(\d+) failed", out).group(1))
@@ -88,8 +95,12 @@ def h2load(connections, path):
         rate = float(re.search(r"([0-9.]+) req/s", out).group(1))
         return {"requests": done, "seconds": done / rate}
 
-    return lambda system, seconds: figures(
-        system, *systems.measured(system, lambda: work(system, seconds)))
+    def row(system, seconds):
+        with tempfile.TemporaryDirectory() as folder:
+            log = os.path.join(folder, "log")
+            result, machine, own = systems.measured(system, lambda: work(system, seconds, log))
+            return figures(system, result | percentiles(log), machine, own)
+    return row
 
 
 def ask(sock):
@@ -127,7 +138,9 @@ ROWS = {  # memory first, before the others leave some that is free again
     "http-1k-64": (PER_CPU, True, wrk(64, "1k")),
     "http-1k-512": (PER_CPU, True, wrk(512, "1k")),
     "http-64k-64": (PER_CPU, True, wrk(64, "64k")),
+    "http-64k-512": (PER_CPU, True, wrk(512, "64k")),
     "http-1m-64": (PER_CPU, True, wrk(64, "1m")),
+    "http-1m-512": (PER_CPU, True, wrk(512, "1m")),
     "http-1k-close": (PER_CPU, True, wrk(64, "1k", close=True)),
     "http-post-1m": (PER_CPU, True, wrk(16, "post", method="POST", size=1 << 20)),
     "http-1k-h2load": (PER_CPU, True, h2load(64, "1k")),

@@ -140,7 +140,8 @@ def tcp_weir(name, origin, threads):
     return system
 
 
-# ---- HTTP: connections are kept on both sides ----------------------------------------------------
+# ---- HTTP: connections are kept on both sides, and the origin is told whom a request comes from:
+# Weir does so by itself ---------------------------------------------------------------------------
 
 ORIGIN_BODIES = {"1k": 1024, "64k": 65536, "1m": 1 << 20}
 
@@ -176,6 +177,9 @@ def http_haproxy(folder, origin, threads, log):
  option http-keep-alive
  option splice-auto
  http-reuse always
+ option forwardfor
+ http-request set-header X-Forwarded-Proto http
+ http-request set-header X-Forwarded-Host %[req.hdr(host)]
 listen in
  bind {{address}} backlog 4096
  server s {origin}
@@ -191,7 +195,9 @@ http {{ access_log {access}; keepalive_requests 1000000000; keepalive_timeout 1h
  uwsgi_temp_path %(home)s/u; scgi_temp_path %(home)s/s;
  upstream o {{ server {origin}; keepalive 1024; keepalive_requests 1000000000; }}
  server {{ listen %(address)s backlog=4096 %(reuseport)s;
-  location / {{ proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection ""; }} }} }}
+  location / {{ proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection "";
+   proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto http;
+   proxy_set_header X-Forwarded-Host $http_host; }} }} }}
 """)
 
 
