@@ -108,6 +108,9 @@ def command_line():
     parser.add_argument("--runs", type=int, default=5, help="of each row and system (5)")
     parser.add_argument("--seconds", type=float, default=2, help="of one run (2)")
     parser.add_argument("--threads", type=int, default=1, help="of every proxy (1)")
+    parser.add_argument("--one-cpu", action="store_true",
+                        help="clients, origin and proxies share one CPU: what the work costs, "
+                        "without the waking of another CPU")
     parser.add_argument("--rows", default=",".join(ROWS), help="of: " + ", ".join(ROWS))
     parser.add_argument("--systems", default="", help="of: " + ", ".join(names))
     options = parser.parse_args()
@@ -126,8 +129,10 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    report = {"kernel": os.uname().release, "cores": os.cpu_count(), "threads": options.threads,
-              "rows": {}}
+    if options.one_cpu:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    report = {"kernel": os.uname().release, "cores": len(os.sched_getaffinity(0)),
+              "threads": options.threads, "rows": {}}
     for group in GROUPS:
         report["rows"] |= run_group(group, options)
     with open(os.path.join(build.FOLDER, "bench.json"), "w", encoding="utf-8") as file:
