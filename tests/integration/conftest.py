@@ -19,6 +19,12 @@ PATHS = {"copy": ["copy"], "splice": ["splice"], "sockmap": ["sockmap"],
          "adaptive": ["sockmap", "splice", "copy"]}
 
 
+def marked(cases, some, *marks):
+    """CASES as parameters, of which SOME have the marks: the others differ from them little in
+    what a sanitizer looks at, and take long there."""
+    return [pytest.param(*case, marks=marks if case in some else ()) for case in cases]
+
+
 def pytest_addoption(parser):
     parser.addoption("--proxy", choices=("weir", "haproxy"), default="weir",
                      help="haproxy: check the data-path tests themselves")
@@ -32,7 +38,8 @@ def pytest_configure(config):
 
 
 def pytest_generate_tests(metafunc):
-    if "path" in metafunc.fixturenames:
+    own = any("path" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "path" in metafunc.fixturenames and not own:
         metafunc.parametrize("path", PATHS, indirect=True)
 
 

@@ -8,6 +8,7 @@ import tempfile
 
 import pytest
 
+from conftest import PATHS, marked
 from harness import net, peers
 from harness.peers import run
 from harness.weir import config_of
@@ -111,6 +112,7 @@ def test_nginx_curl(front, nginx):
 
 
 @pytest.mark.asan
+@pytest.mark.tsan
 def test_rsync(front, rsync, folder):
     port = front(rsync[0])
     here, back = os.path.join(folder, "here"), os.path.join(folder, "back")
@@ -127,7 +129,9 @@ def test_rsync(front, rsync, folder):
 
 
 @pytest.mark.asan
-@pytest.mark.parametrize("options", [[], ["-R"], ["-P", "4"], ["--bidir"]])
+@pytest.mark.parametrize("options", [pytest.param([], marks=pytest.mark.tsan), ["-R"],
+                                     pytest.param(["-P", "4"], marks=pytest.mark.tsan),
+                                     ["--bidir"]])
 def test_iperf3(front, iperf3, options):
     # Which of its two connections carries which direction, iperf3 tells by the order in which they
     # come; two workers may swap them, and then both ends write on one and none reads.
@@ -138,6 +142,8 @@ def test_iperf3(front, iperf3, options):
 
 
 @pytest.mark.asan
+@pytest.mark.parametrize("path", marked([(path,) for path in PATHS], [("copy",), ("splice",)],
+                                        pytest.mark.tsan), indirect=True)
 def test_ssh(front, ssh, folder):
     """A session that answers, a copy each way by scp and sftp, rsync in its tunnel."""
     port = front(ssh.address)

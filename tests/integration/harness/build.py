@@ -9,6 +9,13 @@ VARIANT = next((v for v in ("asan", "tsan") if v in os.path.basename(FOLDER)), "
 SLOWER = {"gcc": 1, "asan": 4, "tsan": 8}[VARIANT]
 
 
+def tool(name):
+    """A program that tests and is not tested: the plain build's, where it is built, because a
+    sanitizer would only make it slow."""
+    plain = os.path.join(ROOT, "build", name)
+    return plain if os.access(plain, os.X_OK) else program(name)
+
+
 def program(name):
     path = os.path.join(FOLDER, name)
     if not os.access(path, os.X_OK):

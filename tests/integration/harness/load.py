@@ -11,7 +11,7 @@ class Origin:
     """Serves on all of ADDRESSES until stop()."""
 
     def __init__(self, log, addresses):
-        self.process = Process([build.program("tests/load"), "origin", *addresses], log,
+        self.process = Process([build.tool("tests/load"), "origin", *addresses], log,
                                stdin=subprocess.PIPE)
         wait_for(lambda: "ready" in self.process.output() or not self.process.is_running(), 10,
                  "the origin")
@@ -30,7 +30,7 @@ class Load:
     running = []
 
     def __init__(self, kind, address, *options, stdin=subprocess.DEVNULL):
-        argv = [build.program("tests/load"), kind, "--to", address, *map(str, options)]
+        argv = [build.tool("tests/load"), kind, "--to", address, *map(str, options)]
         if build.SLOWER > 1:
             argv += ["-T", str(20 * build.SLOWER)]
         self.child = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE,
