@@ -2,7 +2,8 @@
 /*
  * The switch itself is jump_fcontext(): it pushes the callee-saved registers, swaps the stack
  * pointer and hands a pointer over. The pointer we hand over is the context that was left, so
- * that whoever continues stores where to return to.
+ * that whoever continues stores where to return to. It is no variable of the stack that was left:
+ * of one left for good AddressSanitizer may have taken back the frames already.
  */
 
 #include "core/context.h"
@@ -31,12 +32,6 @@ struct transfer {
 struct transfer jump_fcontext(void *to, void *data);
 void *make_fcontext(void *top, size_t size, void (*entry)(struct transfer));
 
-/* Handed over in a switch. */
-struct handover {
-	struct context *from;
-	struct context *to;
-};
-
 /* Lies at the very top of a new stack until its entry has read it. */
 struct start {
 	void (*entry)(void *arg);
@@ -54,14 +49,12 @@ void context_init_thread(struct context *context)
 /* Runs first on whichever stack was switched to. */
 static void context_arrive(struct transfer transfer)
 {
-	struct handover *handover = transfer.data;
-	struct context *from = handover->from;
+	struct context *from = transfer.data;
 #ifdef WEIR_ASAN
-	struct context *to = handover->to;
 	const void *bottom;
 	size_t size;
 
-	__sanitizer_finish_switch_fiber(to->fake_stack, &bottom, &size);
+	__sanitizer_finish_switch_fiber(from->to->fake_stack, &bottom, &size);
 	if (!from->bottom) {
 		from->bottom = bottom;
 		from->size = size;
@@ -72,8 +65,8 @@ static void context_arrive(struct transfer transfer)
 
 static void context_enter(struct transfer transfer)
 {
-	struct handover *handover = transfer.data;
-	struct context *to = handover->to;
+	const struct context *from = transfer.data;
+	const struct context *to = from->to;
 	const struct start *start = (const void *)((const char *)to->bottom + to->size);
 
 	context_arrive(transfer);
@@ -115,9 +108,8 @@ void context_fini(struct context *context)
 
 static void context_jump(struct context *from, struct context *to, bool for_good)
 {
-	struct handover handover = { .from = from, .to = to };
-
 	assert(to->resume);
+	from->to = to;
 #ifdef WEIR_ASAN
 	__sanitizer_start_switch_fiber(for_good ? NULL : &from->fake_stack, to->bottom, to->size);
 #else
@@ -126,7 +118,7 @@ static void context_jump(struct context *from, struct context *to, bool for_good
 #ifdef WEIR_TSAN
 	__tsan_switch_to_fiber(to->fiber, 0);
 #endif
-	context_arrive(jump_fcontext(to->resume, &handover));
+	context_arrive(jump_fcontext(to->resume, from));
 }
 
 void context_switch(struct context *from, struct context *to)

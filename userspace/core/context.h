@@ -30,6 +30,7 @@
 
 struct context {
 	void *resume;	    /* fcontext_t while it does not run: its saved stack pointer */
+	struct context *to; /* whom it switched to last */
 	const void *bottom; /* lowest address of the stack; NULL of a thread until first left */
 	size_t size;
 #ifdef WEIR_ASAN
