@@ -124,6 +124,7 @@ struct drip {
 
 static int drip_next(struct weir_body *body, struct iovec *piece, bool wait)
 {
+	static char drop[] = "drip"; /* outlives the call, as a piece must */
 	struct drip *drip = weir_container_of(body, struct drip, body);
 	int status;
 
@@ -135,7 +136,7 @@ static int drip_next(struct weir_body *body, struct iovec *piece, bool wait)
 	if (status)
 		return status;
 	drip->left--;
-	*piece = (struct iovec){ (char[]){ "drip" }, 4 };
+	*piece = (struct iovec){ drop, sizeof(drop) - 1 };
 	return 1;
 }
 
