@@ -20,7 +20,7 @@
 #include <linux/types.h>
 #endif
 
-#define WEIR_ABI 3
+#define WEIR_ABI 4
 
 #define WEIR_FLOWS_MAX	16384u /* flows in the kernel at a time, by default */
 #define WEIR_RINGS	64u    /* event rings: one per worker and process */
@@ -57,6 +57,11 @@ enum weir_flow_way {
 	WEIR_FLOW_DOWN,
 };
 
+/* slot.phase of UP, for both directions: who carries. Every change of passed or redirected adds a
+ * step (decide.h). */
+#define WEIR_PHASE_PASS 1ull /* userspace; else the kernel */
+#define WEIR_PHASE_STEP 2ull
+
 /* slot.flags, written by the kernel. */
 #define WEIR_SLOT_SEQ  1u /* next_seq is known */
 #define WEIR_SLOT_BASE 2u /* base_seq is known */
@@ -81,7 +86,7 @@ struct weir_slot {
 	__u32 base_seq;	  /* write_seq of the destination when it had written 0 */
 	__u32 flags;
 	__u32 spills;
-	__u64 order; /* never anything but 0: atomics on it order loads */
+	__u64 phase; /* WEIR_PHASE_*; in the slot of DOWN it is 0: atomics on it order loads */
 
 	__u64 cookie;	 /* of the socket it comes from; 0: free */
 	__u64 user_done; /* passed bytes that userspace has written to the destination */

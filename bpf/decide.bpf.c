@@ -20,6 +20,7 @@ int weir_decide(struct weir_decide_case *ctx)
 	ctx->cut_bytes = c.cut_bytes;
 	ctx->gate = c.gate;
 	ctx->bound = c.bound;
-	ctx->put_off = c.put_off;
+	ctx->turn = c.turn;
+	ctx->tell = c.tell;
 	return 0;
 }

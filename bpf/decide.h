@@ -9,14 +9,16 @@
  * 1. Cut. TCP hands whole segments to the verdict, also what the stream had before (a
  *    retransmit that overlaps, the rest of a segment that userspace had read in part). What
  *    lies before the next new byte is cut off.
- * 2. Gate. Bytes may pass userspace by only when it asked for that and has nothing in hand that
- *    must go first. Nor may they while it has bytes of the other direction in hand: what is
+ * 2. Phase. Both directions of a flow are carried by the kernel, or both by userspace: what is
  *    redirected to a socket and what is passed from it share a queue of the kernel, where passed
  *    bytes would wait for redirected ones and are accounted without the socket's lock
- *    (sk_psock_backlog).
+ *    (sk_psock_backlog). The phase is one word for both, which verdicts on two CPUs and userspace
+ *    change: whoever passes or redirects counts the bytes first and adds a step then; was it the
+ *    other phase, he takes his count back. Whoever ends a phase does it by compare and exchange
+ *    from a value after which he found nothing in hand (userspace), or nothing pending.
  * 3. Bound. The kernel queues redirected bytes without limit: what the destination cannot take
  *    now goes to userspace, whose receive buffer stops the sender.
- * 4. Put off. Userspace takes over when the kernel has written all that it was given.
+ * 4. Turn. Userspace takes over when the kernel has written all that it was given.
  */
 
 #include <stdbool.h>
@@ -44,21 +46,24 @@ static inline enum weir_cut weir_decide_cut(__u32 next_seq, __u32 seq, __u32 len
 }
 
 enum weir_gate {
-	WEIR_GATE_SHUT,
-	WEIR_GATE_LEAVING, /* shut as soon as nothing is pending */
-	WEIR_GATE_OTHER,   /* shut because of the other direction only: userspace may be asleep */
+	WEIR_GATE_SHUT,	   /* userspace carries */
+	WEIR_GATE_LEAVING, /* it will as soon as nothing is pending */
 	WEIR_GATE_OPEN,
 };
 
-/* Whether the kernel may carry the next byte. IN_HAND: passed and not yet forwarded bytes of this
- * direction and of the other one. */
-static inline enum weir_gate weir_decide_gate(__u32 want, __u64 in_hand, __u64 other_in_hand)
+/* Whether the kernel may carry the next byte. */
+static inline enum weir_gate weir_decide_gate(__u32 want, __u64 phase)
 {
-	if ((want != WEIR_WANT_REDIRECT && want != WEIR_WANT_LEAVE) || in_hand)
+	if (phase & WEIR_PHASE_PASS)
 		return WEIR_GATE_SHUT;
-	if (other_in_hand)
-		return WEIR_GATE_OTHER;
-	return want == WEIR_WANT_LEAVE ? WEIR_GATE_LEAVING : WEIR_GATE_OPEN;
+	return want == WEIR_WANT_REDIRECT ? WEIR_GATE_OPEN : WEIR_GATE_LEAVING;
+}
+
+/* Whether userspace must be told of a passed byte: it may be asleep when it had nothing of this
+ * direction in hand. */
+static inline bool weir_decide_tell(__u32 want, __u64 in_hand)
+{
+	return want != WEIR_WANT_PASS && !in_hand;
 }
 
 enum weir_bound {
@@ -76,17 +81,26 @@ struct weir_peer {
 	__u32 pad;
 };
 
-/* SENT: what userspace has written and the kernel has redirected to the destination so far. */
+/* Whether SNDBUF bytes of send buffer take LEN more at once. SENT: what userspace has written and
+ * the kernel has redirected to the destination so far; what is not in the socket yet, a worker of
+ * the kernel is at. */
+static inline bool weir_decide_fits(const struct weir_peer *peer, __u64 sent, __u32 len,
+				    __s32 sndbuf)
+{
+	__u32 backlog = (__u32)sent - peer->written;
+
+	return (__s64)peer->wmem_queued + backlog + len <= sndbuf;
+}
+
+/* A quarter of the send buffer is for what comes while taking over is put off. */
 static inline enum weir_bound weir_decide_bound(const struct weir_peer *peer, __u64 sent, __u32 len,
 						__u64 limit)
 {
 	__s64 inflight = (__s64)(sent - peer->acked);
-	/* Redirected, but not yet in the socket: a worker of the kernel is at it. */
-	__u32 backlog = (__u32)sent - peer->written;
 
 	if (inflight + (__s64)len > (__s64)limit)
 		return WEIR_BOUND_INFLIGHT;
-	if ((__s64)peer->wmem_queued + backlog + len > peer->sndbuf)
+	if (!weir_decide_fits(peer, sent, len, peer->sndbuf - (__s32)((__u32)peer->sndbuf / 4)))
 		return WEIR_BOUND_SNDBUF;
 	return WEIR_BOUND_WITHIN;
 }
@@ -99,21 +113,23 @@ static inline __u32 weir_decide_pending(__u64 sent, __u32 written)
 	return pending > 0 ? (__u32)pending : 0;
 }
 
-/* Whether userspace, which has nothing in hand, takes over a little later. When it does, both
- * directions are passed. What is passed while redirected bytes are pending for the same socket
- * waits behind them, and the kernel's worker accounts for it without the socket's lock, whose
- * owner may be accounting at that moment: one of the two is lost, and the kernel warns when the
- * socket is freed. So it takes over when nothing is pending for either socket: for the destination
- * or for the source (BEHIND). Until then the bound is
- * wider; the send buffer is not. */
-#define WEIR_PUT_OFF_TIMES 4
+enum weir_turn {
+	WEIR_TURN_NOW,	   /* nothing is pending for either socket */
+	WEIR_TURN_PUT_OFF, /* redirect it: there is room */
+	WEIR_TURN_FORCED,  /* there is none: userspace takes over although something is pending */
+};
 
-static inline bool weir_decide_put_off(const struct weir_peer *peer, __u64 sent, __u32 len,
-				       __u64 limit, __u32 behind)
+/* When userspace takes over both directions are passed, so nothing may be pending for either
+ * socket: for the destination or for the source (BEHIND). Until then only the send buffer is a
+ * bound, but all of it: the worker can write what is pending without waiting for the receiver. */
+static inline enum weir_turn weir_decide_turn(const struct weir_peer *peer, __u64 sent, __u32 len,
+					      __u32 behind)
 {
 	if (!behind && !weir_decide_pending(sent, peer->written))
-		return false;
-	return weir_decide_bound(peer, sent, len, WEIR_PUT_OFF_TIMES * limit) == WEIR_BOUND_WITHIN;
+		return WEIR_TURN_NOW;
+	if (weir_decide_fits(peer, sent, len, peer->sndbuf))
+		return WEIR_TURN_PUT_OFF;
+	return WEIR_TURN_FORCED;
 }
 
 /* One case for all, so that a table can be run in the kernel too (decide.bpf.c). */
@@ -123,7 +139,7 @@ struct weir_decide_case {
 	__u32 len;
 	__u32 want;
 	__u64 in_hand;
-	__u64 other_in_hand;
+	__u64 phase;
 	__u64 sent;
 	__u64 limit;
 	struct weir_peer peer;
@@ -133,16 +149,19 @@ struct weir_decide_case {
 	__u32 cut_bytes;
 	__u32 gate;
 	__u32 bound;
-	__u32 put_off;
+	__u32 turn;
+	__u32 tell;
+	__u32 pad;
 };
-_Static_assert(sizeof(struct weir_decide_case) == 96, "no hidden padding");
+_Static_assert(sizeof(struct weir_decide_case) == 104, "no hidden padding");
 
 static inline void weir_decide_run(struct weir_decide_case *c)
 {
 	c->cut = weir_decide_cut(c->next_seq, c->seq, c->len, &c->cut_bytes);
-	c->gate = weir_decide_gate(c->want, c->in_hand, c->other_in_hand);
+	c->gate = weir_decide_gate(c->want, c->phase);
+	c->tell = weir_decide_tell(c->want, c->in_hand);
 	c->bound = weir_decide_bound(&c->peer, c->sent, c->len, c->limit);
-	c->put_off = weir_decide_put_off(&c->peer, c->sent, c->len, c->limit, c->behind);
+	c->turn = weir_decide_turn(&c->peer, c->sent, c->len, c->behind);
 }
 
 #endif

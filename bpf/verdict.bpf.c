@@ -79,6 +79,9 @@ struct {
 /* sk_skb_adjust_room() refuses more at a time (len_diff_abs > 0xfff). */
 #define TRIM_MAX 4000u
 
+/* Times that the phase may change while a segment is looked at. */
+#define STEP_TRIES 4
+
 #define READ_ONCE(x) (*(volatile __typeof__(x) *)&(x))
 
 /* A direction on its way through the program. */
@@ -86,6 +89,8 @@ struct segment {
 	struct __sk_buff *skb;
 	struct weir_flow *flow;
 	struct weir_slot *slot;
+	struct weir_slot *other; /* of the other direction */
+	__u64 *phase;		 /* of both */
 	struct weir_stats *stats;
 	__u32 len;
 };
@@ -121,41 +126,19 @@ static __always_inline void segment_break(const struct segment *seg)
 	event_send(seg, WEIR_EVENT_BROKEN);
 }
 
-static __always_inline struct weir_slot *segment_other(const struct segment *seg)
-{
-	__u32 index = READ_ONCE(seg->slot->other);
-
-	return bpf_map_lookup_elem(&weir_slots, &index);
-}
-
 /* What the other direction has pending for the socket that this segment came on, whose lock is
  * ours: its write_seq stands still. */
 static __always_inline __u32 segment_behind(const struct segment *seg)
 {
-	struct weir_slot *other = segment_other(seg);
+	struct weir_slot *other = seg->other;
 	struct bpf_sock *sk = seg->skb->sk;
 	struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
 	__u64 sent;
 
-	if (!tp || !other || !(other->flags & WEIR_SLOT_BASE))
+	if (!tp || !(other->flags & WEIR_SLOT_BASE))
 		return 0;
 	sent = READ_ONCE(other->user_tx) + READ_ONCE(other->redirected);
 	return weir_decide_pending(sent, tp->write_seq - other->base_seq);
-}
-
-static __always_inline int segment_pass(const struct segment *seg, enum weir_flow_state state)
-{
-	if (segment_behind(seg))
-		seg->stats->pass_behind++;
-	seg->slot->passed += seg->len;
-	seg->flow->passed_bytes += seg->len;
-	seg->flow->passed_segments++;
-	seg->flow->path = WEIR_FLOW_COPY;
-	if (seg->flow->state != WEIR_FLOW_BROKEN)
-		seg->flow->state = state;
-	seg->stats->passed_bytes += seg->len;
-	seg->stats->passed_segments++;
-	return SK_PASS;
 }
 
 struct trim {
@@ -251,7 +234,7 @@ static __always_inline int segment_cut(struct segment *seg)
 static __always_inline __u64 slot_sent(struct weir_slot *slot)
 {
 	if (!(slot->flags & WEIR_SLOT_BASE))
-		__sync_fetch_and_add(&slot->order, 0);
+		__sync_fetch_and_add(&slot->phase, 0);
 	return READ_ONCE(slot->user_tx) + slot->redirected;
 }
 
@@ -285,13 +268,25 @@ static __always_inline int peer_look(struct weir_slot *slot, __u64 cookie, __u64
 	return found;
 }
 
-static __always_inline int segment_redirect(const struct segment *seg)
+/* Counts what is about to be redirected. 0, or -1 when userspace has the flow by now. */
+static __always_inline int redirect_begin(const struct segment *seg)
+{
+	seg->slot->redirected += seg->len;
+	if (!(__sync_fetch_and_add(seg->phase, WEIR_PHASE_STEP) & WEIR_PHASE_PASS))
+		return 0;
+	seg->slot->redirected -= seg->len;
+	return -1;
+}
+
+/* 0; -1 when the destination is not in the map any more. */
+static __always_inline int redirect_finish(const struct segment *seg)
 {
 	__u64 peer = seg->flow->peer_cookie;
 
-	if (bpf_sk_redirect_hash(seg->skb, &weir_socks, &peer, 0) != SK_PASS)
+	if (bpf_sk_redirect_hash(seg->skb, &weir_socks, &peer, 0) != SK_PASS) {
+		seg->slot->redirected -= seg->len;
 		return -1;
-	seg->slot->redirected += seg->len;
+	}
 	seg->flow->redirected_bytes += seg->len;
 	seg->flow->redirected_segments++;
 	seg->flow->path = WEIR_FLOW_SOCKMAP;
@@ -302,96 +297,183 @@ static __always_inline int segment_redirect(const struct segment *seg)
 	return 0;
 }
 
-/* The pass comes first: whoever gets the event must find it in the slot. */
-static __always_inline int segment_pass_loudly(const struct segment *seg,
-					       enum weir_flow_state state)
+/* Counts what is about to be passed while userspace has the flow. 0, or -1 when it has not. */
+static __always_inline int pass_begin(const struct segment *seg)
 {
-	segment_pass(seg, state);
-	event_send(seg, WEIR_EVENT_SPILL);
+	seg->slot->passed += seg->len;
+	if (__sync_fetch_and_add(seg->phase, WEIR_PHASE_STEP) & WEIR_PHASE_PASS)
+		return 0;
+	seg->slot->passed -= seg->len;
+	return -1;
+}
+
+/* The same, and userspace takes the flow over, if nothing has moved since the phase was PHASE. */
+static __always_inline int pass_take(const struct segment *seg, __u64 phase)
+{
+	__u64 next = (phase | WEIR_PHASE_PASS) + WEIR_PHASE_STEP;
+
+	seg->slot->passed += seg->len;
+	if (__sync_val_compare_and_swap(seg->phase, phase, next) == phase)
+		return 0;
+	seg->slot->passed -= seg->len;
+	return -1;
+}
+
+static __always_inline void pass_force(const struct segment *seg)
+{
+	seg->slot->passed += seg->len;
+	__sync_fetch_and_or(seg->phase, WEIR_PHASE_PASS);
+}
+
+/* The count comes first: whoever gets the event must find it in the slot. And it comes before the
+ * look at what userspace has done; userspace looks the other way round before it sleeps. */
+static __always_inline int pass_finish(const struct segment *seg, enum weir_flow_state state)
+{
+	__u64 before = seg->slot->passed - seg->len;
+	bool spill = state == WEIR_FLOW_SPILLED;
+	bool tell = weir_decide_tell(READ_ONCE(seg->slot->want),
+				     before - READ_ONCE(seg->slot->user_done));
+
+	if (segment_behind(seg))
+		seg->stats->pass_behind++;
+	if (spill) {
+		seg->slot->spills++;
+		seg->flow->spills++;
+	} else if (tell) {
+		seg->stats->pass_other++;
+	} else {
+		seg->stats->pass_shut++;
+	}
+	seg->flow->passed_bytes += seg->len;
+	seg->flow->passed_segments++;
+	seg->flow->path = WEIR_FLOW_COPY;
+	if (seg->flow->state != WEIR_FLOW_BROKEN)
+		seg->flow->state = state;
+	seg->stats->passed_bytes += seg->len;
+	seg->stats->passed_segments++;
+	if (spill || tell)
+		event_send(seg, WEIR_EVENT_SPILL);
 	return SK_PASS;
 }
 
-static __always_inline int segment_spill(const struct segment *seg)
+enum step {
+	STEP_AGAIN, /* something has moved meanwhile */
+	STEP_REDIRECTED,
+	STEP_PASSED,
+	STEP_SPILLED,
+};
+
+static __always_inline enum step step_redirect(const struct segment *seg)
 {
-	seg->slot->spills++;
-	seg->flow->spills++;
-	return segment_pass_loudly(seg, WEIR_FLOW_SPILLED);
+	return redirect_begin(seg) || redirect_finish(seg) ? STEP_AGAIN : STEP_REDIRECTED;
 }
 
-static __always_inline __u64 slot_in_hand(struct weir_slot *slot)
+/* The kernel carries, and userspace is to take over. PEER is NULL when the destination is gone. */
+static __always_inline enum step step_yield(const struct segment *seg, const struct weir_peer *peer,
+					    __u64 sent, enum step passed)
 {
-	return READ_ONCE(slot->passed) - READ_ONCE(slot->user_done);
-}
-
-static __always_inline enum weir_gate segment_gate(const struct segment *seg)
-{
-	struct weir_slot *other = segment_other(seg);
-
-	return weir_decide_gate(READ_ONCE(seg->slot->want), slot_in_hand(seg->slot),
-				other ? slot_in_hand(other) : 0);
-}
-
-/* Userspace shall take over: at once (false), or a little later. */
-static __always_inline bool segment_put_off(const struct segment *seg, const struct weir_peer *peer,
-					    __u64 sent)
-{
+	/* Atomic: what is looked at from here on is not older than the phase. */
+	__u64 phase = __sync_fetch_and_add(seg->phase, 0);
 	__u32 behind = segment_behind(seg);
+	enum weir_turn turn = behind ? WEIR_TURN_FORCED : WEIR_TURN_NOW;
+	enum step step;
 
-	if (weir_decide_put_off(peer, sent, seg->len, READ_ONCE(seg->slot->limit), behind) &&
-	    segment_redirect(seg) == 0) {
-		seg->stats->put_off++;
-		return true;
+	if (phase & WEIR_PHASE_PASS)
+		return STEP_AGAIN;
+	if (peer)
+		turn = weir_decide_turn(peer, sent, seg->len, behind);
+	switch (turn) {
+	case WEIR_TURN_NOW:
+		return pass_take(seg, phase) ? STEP_AGAIN : passed;
+	case WEIR_TURN_PUT_OFF:
+		step = step_redirect(seg);
+		if (step == STEP_REDIRECTED)
+			seg->stats->put_off++;
+		return step;
+	case WEIR_TURN_FORCED:
+		break;
 	}
-	return false;
+	pass_force(seg);
+	return passed;
+}
+
+static __always_inline enum step step_spill(const struct segment *seg, const struct weir_peer *peer,
+					    __u64 sent, enum weir_bound bound)
+{
+	enum step step = step_yield(seg, peer, sent, STEP_SPILLED);
+
+	if (step != STEP_SPILLED)
+		return step;
+	if (!peer)
+		seg->stats->pass_peer_gone++;
+	else if (bound == WEIR_BOUND_INFLIGHT)
+		seg->stats->spill_inflight++;
+	else
+		seg->stats->spill_sndbuf++;
+	return step;
+}
+
+static __always_inline enum step segment_step(const struct segment *seg)
+{
+	struct weir_slot *slot = seg->slot;
+	struct weir_peer peer = {};
+	enum weir_bound bound;
+	enum weir_gate gate = weir_decide_gate(READ_ONCE(slot->want), READ_ONCE(*seg->phase));
+	__u64 sent;
+
+	if (gate == WEIR_GATE_SHUT)
+		return pass_begin(seg) ? STEP_AGAIN : STEP_PASSED;
+	sent = slot_sent(slot);
+	if (peer_look(slot, seg->flow->peer_cookie, sent, &peer))
+		return step_spill(seg, NULL, sent, WEIR_BOUND_WITHIN);
+	if (gate == WEIR_GATE_LEAVING)
+		return step_yield(seg, &peer, sent, STEP_PASSED);
+	bound = weir_decide_bound(&peer, sent, seg->len, READ_ONCE(slot->limit));
+	if (bound != WEIR_BOUND_WITHIN)
+		return step_spill(seg, &peer, sent, bound);
+	return step_redirect(seg);
 }
 
 static __always_inline int segment_carry(const struct segment *seg)
 {
-	struct weir_slot *slot = seg->slot;
-	struct weir_peer peer = {};
-	enum weir_gate gate = segment_gate(seg);
-	enum weir_bound bound;
-	__u64 sent;
+	enum step step = STEP_AGAIN;
 
-	switch (gate) {
-	case WEIR_GATE_SHUT:
-		seg->stats->pass_shut++;
-		return segment_pass(seg, WEIR_FLOW_PASSING);
-	case WEIR_GATE_OTHER:
-		seg->stats->pass_other++;
-		return segment_pass_loudly(seg, WEIR_FLOW_PASSING);
-	case WEIR_GATE_LEAVING:
-	case WEIR_GATE_OPEN:
-		break;
-	}
-	sent = slot_sent(slot);
-	if (peer_look(slot, seg->flow->peer_cookie, sent, &peer)) {
-		seg->stats->pass_peer_gone++;
-		return segment_spill(seg);
-	}
-	bound = weir_decide_bound(&peer, sent, seg->len, READ_ONCE(slot->limit));
-	if ((bound != WEIR_BOUND_WITHIN || gate == WEIR_GATE_LEAVING) &&
-	    segment_put_off(seg, &peer, sent))
+	for (int i = 0; i < STEP_TRIES && step == STEP_AGAIN; i++)
+		step = segment_step(seg);
+	if (step == STEP_REDIRECTED)
 		return SK_PASS;
-	if (gate == WEIR_GATE_LEAVING) {
-		seg->stats->pass_shut++;
-		return segment_pass(seg, WEIR_FLOW_PASSING);
-	}
-	switch (bound) {
-	case WEIR_BOUND_INFLIGHT:
-		seg->stats->spill_inflight++;
-		return segment_spill(seg);
-	case WEIR_BOUND_SNDBUF:
-		seg->stats->spill_sndbuf++;
-		return segment_spill(seg);
-	case WEIR_BOUND_WITHIN:
-		break;
-	}
-	if (segment_redirect(seg)) {
-		seg->stats->pass_peer_gone++;
-		return segment_spill(seg);
-	}
+	if (step == STEP_AGAIN)
+		pass_force(seg);
+	return pass_finish(seg, step == STEP_SPILLED ? WEIR_FLOW_SPILLED : WEIR_FLOW_PASSING);
+}
+
+/* A socket that is no flow's. */
+static __always_inline int pass_foreign(struct weir_stats *stats, __u32 len)
+{
+	stats->pass_foreign++;
+	stats->passed_segments++;
+	stats->passed_bytes += len;
 	return SK_PASS;
+}
+
+/* 0 with the record, both slots and the phase; -1. */
+static __always_inline int segment_find(struct segment *seg, __u64 cookie)
+{
+	__u32 slot, other;
+
+	seg->flow = bpf_map_lookup_elem(&weir_flows, &cookie);
+	if (!seg->flow)
+		return -1;
+	slot = seg->flow->slot;
+	seg->slot = bpf_map_lookup_elem(&weir_slots, &slot);
+	if (!seg->slot || seg->slot->cookie != cookie)
+		return -1;
+	other = READ_ONCE(seg->slot->other);
+	seg->other = bpf_map_lookup_elem(&weir_slots, &other);
+	if (!seg->other)
+		return -1;
+	seg->phase = seg->flow->way == WEIR_FLOW_UP ? &seg->slot->phase : &seg->other->phase;
+	return 0;
 }
 
 SEC("sk_skb/stream_verdict")
@@ -400,26 +482,12 @@ int weir_verdict(struct __sk_buff *skb)
 	struct segment seg = { .skb = skb, .len = skb->len };
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	__u32 zero = 0;
-	__u32 slot;
 
 	seg.stats = bpf_map_lookup_elem(&weir_stats, &zero);
 	if (!seg.stats)
 		return SK_PASS;
-	seg.flow = bpf_map_lookup_elem(&weir_flows, &cookie);
-	if (!seg.flow) {
-		seg.stats->pass_foreign++;
-		seg.stats->passed_segments++;
-		seg.stats->passed_bytes += seg.len;
-		return SK_PASS;
-	}
-	slot = seg.flow->slot;
-	seg.slot = bpf_map_lookup_elem(&weir_slots, &slot);
-	if (!seg.slot || seg.slot->cookie != cookie) {
-		seg.stats->pass_foreign++;
-		seg.stats->passed_segments++;
-		seg.stats->passed_bytes += seg.len;
-		return SK_PASS;
-	}
+	if (segment_find(&seg, cookie))
+		return pass_foreign(seg.stats, seg.len);
 	seg.slot->seen_ns = bpf_ktime_get_coarse_ns();
 	seg.flow->last_ns = seg.slot->seen_ns;
 

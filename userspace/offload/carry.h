@@ -117,9 +117,8 @@ struct carry {
 	const char *leaving; /* why the flow leaves the kernel; NULL: it does not */
 	bool shut;	     /* and both gates are shut for good */
 	unsigned shut_tries;
-	uint64_t shut_received; /* of both lanes, at the last try */
-	unsigned naps;		/* in a row */
-	uint64_t active_ns;	/* of what userspace moved */
+	unsigned naps;	    /* in a row */
+	uint64_t active_ns; /* of what userspace moved */
 	uint64_t spill_ns[CARRY_SPILLS];
 	unsigned spills;
 };
@@ -183,14 +182,17 @@ void carry_move(struct carry *carry);
 int lane_pump(struct lane *lane, int *broken);
 /* Whether the redirected bytes are in the destination's socket. 0, -EAGAIN, -errno. */
 int lane_sync(struct lane *lane);
-/* Tells the verdict that all passed bytes are forwarded; true when it has passed none since, so
- * that the kernel goes on. */
+/* Tells the verdict that all passed bytes are forwarded; true when it has passed none since. Then
+ * the kernel goes on, as soon as this is so for both lanes. */
 bool lane_catch_up(struct lane *lane);
 
 /* leave.c: the flow is to leave the kernel; WHY is static memory. The first reason counts. */
 void carry_leave_for(struct carry *carry, const char *why);
-/* leave.c: shuts the gates of a flow that leaves, so that the numbers of redirected bytes stand
- * still. 0; -EAGAIN: later, bytes are pending. */
+/* phase.c: who carries. Gives the flow to the kernel, if nothing of it is in hand and it does not
+ * leave. */
+void carry_yield(struct carry *carry);
+/* Takes a flow that leaves from the kernel, so that the numbers of redirected bytes stand still.
+ * 0; -EAGAIN: later, bytes are pending. */
 int carry_shut(struct carry *carry);
 /* leave.c: takes the lane's source out of the map. 0 when it is out: a chunk may be left to write;
  * -EAGAIN with lane->need set; -EOPNOTSUPP where that is not possible; -EBADMSG when bytes are

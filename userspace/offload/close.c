@@ -20,7 +20,7 @@ int lane_end(struct lane *lane, int *broken)
 	status = lane_pump(lane, broken);
 	if (status)
 		return status;
-	__atomic_store_n(&lane->slot->user_done, lane->read, __ATOMIC_SEQ_CST);
+	lane_catch_up(lane);
 	status = lane_sync(lane);
 	if (status)
 		return status;

@@ -45,6 +45,7 @@ static int lane_fill_slot(struct lane *lane)
 	slot->limit = worker->kernel->inflight_bytes;
 	slot->ring = (uint16_t)worker->ring;
 	slot->want = WEIR_WANT_PASS;
+	slot->phase = 0;
 	slot->seen_ns = lane->carry->bridge->active_ns;
 	slot->cookie = lane->cookie;
 	return 0;

@@ -25,14 +25,12 @@
 /* A rest that is larger is carried by pieces first. */
 #define LEAVE_BYTES (8u << 20)
 
-#define SHUT_TRIES 40u /* naps; together some 170 ms */
-
 #ifndef SO_ATTACH_BPF
 #define SO_ATTACH_BPF 50
 #endif
 
 /* ------------------------------------------------------------------------------------------
- * The gates
+ * The wish
  */
 
 void carry_leave_for(struct carry *carry, const char *why)
@@ -44,43 +42,6 @@ void carry_leave_for(struct carry *carry, const char *why)
 	carry->bridge->why = why;
 	for (int i = 0; i < 2; i++)
 		__atomic_store_n(&carry->lane[i].slot->want, WEIR_WANT_LEAVE, __ATOMIC_SEQ_CST);
-}
-
-/* Passing has begun, or nothing is pending and nothing comes, or it takes too long. Where much
- * comes, the verdict alone can tell when nothing is pending. */
-static bool carry_may_shut(struct carry *carry)
-{
-	uint64_t received = lane_received(&carry->lane[0]) + lane_received(&carry->lane[1]);
-	bool quiet = carry->shut_tries > 0 && received == carry->shut_received;
-
-	carry->shut_received = received;
-	if (carry->shut_tries++ >= SHUT_TRIES)
-		return true;
-	for (int i = 0; i < 2; i++) {
-		if (lane_passed(&carry->lane[i]) != carry->lane[i].read)
-			return true;
-	}
-	for (int i = 0; i < 2; i++) {
-		if (!quiet || lane_sync(&carry->lane[i]) == -EAGAIN)
-			return false;
-	}
-	return true;
-}
-
-/* From now on the numbers of redirected bytes stand still. The barriers: a verdict that saw the
- * gate open has ended. */
-int carry_shut(struct carry *carry)
-{
-	if (carry->shut)
-		return 0;
-	if (!carry_may_shut(carry))
-		return -EAGAIN;
-	for (int i = 0; i < 2; i++)
-		__atomic_store_n(&carry->lane[i].slot->want, WEIR_WANT_PASS, __ATOMIC_SEQ_CST);
-	for (int i = 0; i < 2; i++)
-		gauge_barrier(carry->lane[i].from);
-	carry->shut = true;
-	return 0;
 }
 
 /* ------------------------------------------------------------------------------------------

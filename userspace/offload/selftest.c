@@ -146,6 +146,7 @@ static int rig_join(struct rig *rig)
 		struct weir_slot *slot = rig_slot(rig, i);
 		struct weir_flow flow = {
 			.peer_cookie = rig->cookie[!i],
+			.way = i ? WEIR_FLOW_DOWN : WEIR_FLOW_UP,
 			.slot = (uint32_t)rig->slot[i],
 			.owner = rig->kernel->pid,
 			.listener = "self-test",
