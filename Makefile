@@ -114,8 +114,8 @@ PIE := -fPIE
 
 # ---- sources ----------------------------------------------------------------------------------
 
-BPF_SRC := $(wildcard bpf/*.bpf.c)
-SKEL := $(BPF_SRC:bpf/%.bpf.c=$(B)/gen/%.skel.h)
+BPF_SRC := $(wildcard bpf/*.bpf.c tests/bpf/*.bpf.c)
+SKEL := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(BPF_SRC)))
 
 DAEMON_SRC := $(wildcard userspace/daemon/*.c userspace/daemon/*/*.c)
 EXAMPLE_SRC := $(wildcard userspace/examples/*.c)
@@ -127,7 +127,7 @@ WEIRCTL_SRC := $(wildcard tools/weirctl/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 BPFTEST_SRC := $(wildcard tests/bpf/test_*.c)
-BPFTEST_HELP_SRC := $(filter-out $(BPFTEST_SRC),$(wildcard tests/bpf/*.c))
+BPFTEST_HELP_SRC := $(filter-out $(BPFTEST_SRC) $(BPF_SRC),$(wildcard tests/bpf/*.c))
 LOAD_SRC := $(wildcard tests/bench/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_HELP_SRC := $(filter-out $(FUZZ_SRC),$(wildcard tests/fuzz/*.c)) tests/unit/h1_rig.c
@@ -193,6 +193,9 @@ $(OBJ): $(B)/obj/%.o: %.c $(FLAGS_FILE) | $(SKEL)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(MODE) -MMD -MP -c -o $@ $<
 
+# Skeletons are included as system headers, which -MMD leaves out.
+$(call obj,$(wildcard userspace/offload/*.c) $(BPFTEST_SRC) $(BPFTEST_HELP_SRC)): $(SKEL)
+
 # Another project's sources: its warnings are not ours.
 $(LLHTTP_OBJ): $(B)/llhttp/%.o: $(LLHTTP_DIR)/%.c $(FLAGS_FILE)
 	$(call say,CC,$<)
@@ -209,7 +212,8 @@ BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Wshadow -Werror \
 	-D__TARGET_ARCH_$(BPF_ARCH) -iquote . -Ibpf -idirafter /usr/include/$(MULTIARCH)
 
-$(B)/bpf/%.bpf.o: bpf/%.bpf.c $(FLAGS_FILE)
+vpath %.bpf.c bpf tests/bpf
+$(B)/bpf/%.bpf.o: %.bpf.c $(FLAGS_FILE)
 	$(call say,BPF,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $(@:.o=.tmp) $<
@@ -427,4 +431,4 @@ compile_commands.json:
 clean:
 	rm -rf build build-* compile_commands.json
 
--include $(OBJ:.o=.d) $(BPF_SRC:bpf/%.bpf.c=$(B)/bpf/%.bpf.d) $(FUZZERS:=.d)
+-include $(OBJ:.o=.d) $(patsubst %.bpf.c,$(B)/bpf/%.bpf.d,$(notdir $(BPF_SRC))) $(FUZZERS:=.d)

@@ -22,6 +22,8 @@
 
 #include <weir/error.h>
 
+#include "tests/bpf/ledger.h"
+
 #define NOISE_BYTES (1u << 20)
 #define BLOCK_BYTES 65536u
 
@@ -142,7 +144,7 @@ static void rewind_warnings(void)
 		waitpid(child, NULL, 0);
 }
 
-int rig_kernel_warnings(void)
+static int log_warnings(void)
 {
 	static int log = -1;
 	char line[8192];
@@ -167,6 +169,12 @@ int rig_kernel_warnings(void)
 		found++;
 	}
 	return found;
+}
+
+int rig_kernel_warnings(void)
+{
+	ledger_open();
+	return log_warnings() + ledger_uneven();
 }
 
 /* ------------------------------------------------------------------------------------------
@@ -240,6 +248,8 @@ int rig_open(struct rig *rig)
 		rig_note(rig, "sockets: %s", weir_strerror(status));
 		return status;
 	}
+	ledger_watch(left[1]);
+	ledger_watch(right[0]);
 	rig->client.stream = weir_socket_stream_new(left[0], false);
 	rig->front = weir_socket_stream_new(left[1], false);
 	rig->back = weir_socket_stream_new(right[0], false);

@@ -122,7 +122,8 @@ int rig_socket_pair(int family, int fd[2]);
  * and says nothing after that. 1; 0; -EAGAIN while something is queued. */
 int rig_memory_is_even(int fd);
 
-/* Kernel warnings since the last call: 0 when none came. */
+/* Kernel warnings since the last call, and sockets of the proxy that have ended miscounted
+ * (ledger.h): 0 when there is none. */
 int rig_kernel_warnings(void);
 
 #endif
