@@ -177,11 +177,11 @@ def http_haproxy(folder, origin, threads, log):
  option http-keep-alive
  option splice-auto
  http-reuse always
+listen in
+ bind {{address}} backlog 4096
  option forwardfor
  http-request set-header X-Forwarded-Proto http
  http-request set-header X-Forwarded-Host %[req.hdr(host)]
-listen in
- bind {{address}} backlog 4096
  server s {origin}
 """)
 
