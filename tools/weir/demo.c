@@ -67,14 +67,28 @@ static uint16_t find_port(uint16_t port, int *fd)
 	return 0;
 }
 
+/* Takes PORT before other demos that start now and have not opened it yet either; until the process
+ * ends. */
+static bool claim_port(uint16_t port)
+{
+	struct weir_address address;
+	char text[48];
+
+	snprintf(text, sizeof(text), "unix:@weir-demo-%u", port);
+	return weir_address_parse(&address, text) == 0 &&
+	       weir_listen(&address, 0, false, NULL) >= 0;
+}
+
 /* A port that Weir will listen on itself. */
 static uint16_t find_front(uint16_t port)
 {
 	int fd;
 
-	port = find_port(port, &fd);
-	if (port != 0)
+	for (port = find_port(port, &fd); port != 0; port = find_port(port + 1, &fd)) {
 		close(fd);
+		if (claim_port(port))
+			break;
+	}
 	return port;
 }
 
