@@ -12,22 +12,6 @@
 
 #include <weir/base.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define WEIR_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WEIR_ASAN 1
-#endif
-#endif
-
-#if defined(__SANITIZE_THREAD__)
-#define WEIR_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WEIR_TSAN 1
-#endif
-#endif
-
 struct context {
 	void *resume;	    /* fcontext_t while it does not run: its saved stack pointer */
 	struct context *to; /* whom it switched to last */

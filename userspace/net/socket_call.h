@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core/context.h"
+#include <weir/base.h>
 
 #if !defined(WEIR_ASAN) && !defined(WEIR_TSAN) && defined(SYS_recvfrom) && defined(SYS_sendto)
 #define SOCKET_CALL_BARE 1

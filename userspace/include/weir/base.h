@@ -9,6 +9,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Set in a build for that sanitizer, whichever compiler it is. */
+#if defined(__SANITIZE_ADDRESS__)
+#define WEIR_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WEIR_ASAN 1
+#endif
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+#define WEIR_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WEIR_TSAN 1
+#endif
+#endif
+
 #ifdef __cplusplus
 #error "Weir's headers are C"
 #endif
