@@ -196,6 +196,9 @@ def test_system_calls_of_a_call(weir, folder):
     reads = sum(counts.get(name, 0) for name in ("recvfrom", "recvmsg", "read"))
     writes = sum(counts.get(name, 0) for name in ("sendto", "sendmsg", "write", "writev"))
     waits = counts.pop("epoll_pwait2", 0)
+    if build.VARIANT == "asan":  # its allocator takes memory anew instead of what was freed
+        for name in ("mmap", "munmap", "madvise"):
+            counts.pop(name, None)
     other = sum(counts.values()) - reads - writes
     assert reads <= 2.1 * calls + 200 and writes <= 2.1 * calls + 200, counts
     assert waits <= 1.1 * calls + 200 and other <= 0.02 * calls + 400, counts
