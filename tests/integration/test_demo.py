@@ -110,7 +110,7 @@ def curl(url):
     return done.stdout
 
 
-def try_all(demo, cwd=None, status=0):
+def try_all(demo, cwd=None, statuses=(0,)):
     """All that the demo says to try does what it says; the flow is in the table; Ctrl-C ends."""
     demo.wait_for(READY)
     echo, web, metrics, (weirctl, admin) = addresses(demo.text)
@@ -128,7 +128,7 @@ def try_all(demo, cwd=None, status=0):
         assert net.read_to_end(client) == b""
     demo.wait_for(r" 1 connections", len(demo.text))  # the demo's own guest
     demo.press(b"\x03")
-    assert demo.end() == status, demo.text[-2000:]
+    assert demo.end() in statuses, demo.text[-2000:]
     assert not os.path.exists(admin)
     assert not net.can_connect(echo)
 
@@ -228,6 +228,7 @@ def test_make_run(terminal):
     demo = terminal(["env", "-i", *words, "make", "run"], cwd=build.ROOT)
     demo.wait_for(READY, seconds=600)
     assert "build/weirctl -s " in demo.text
-    # make itself ends by the signal, when its child has ended in order.
-    try_all(demo, build.ROOT, -signal.SIGINT)
+    # make itself ends by the signal when its child has ended in order, or like its child if that was
+    # quicker; a child that failed would show as make's 2, or by its words.
+    try_all(demo, build.ROOT, (0, -signal.SIGINT))
     assert "***" not in demo.text and "make" not in demo.text.split(READY)[0]
