@@ -77,7 +77,7 @@ static void pump_note_read(struct pump *pump, size_t got, size_t asked)
 
 	if (bridge->conf->paced)
 		bridge->conf->paced(bridge->conf->ctx, pump->way, got);
-	if (got >= WEIR_MIN(asked, (size_t)WEIR_SCRATCH_BYTES)) {
+	if (got >= WEIR_MIN(asked, (size_t)WEIR_COPY_BYTES)) {
 		sample->full_reads[way]++;
 		sample->small_reads[way] = 0;
 		sample->turns = 0;
@@ -189,7 +189,7 @@ static int pump_inspect(struct pump *pump, const char *data, size_t size)
 static int pump_copy(struct pump *pump)
 {
 	char *scratch = weir_loop_scratch(weir_task_loop(pump->bridge->task));
-	size_t budget = WEIR_SCRATCH_BYTES;
+	size_t budget = WEIR_COPY_BYTES;
 	struct iovec iov = { .iov_base = scratch };
 	int status = pump_pace(pump, &budget);
 	ssize_t got;

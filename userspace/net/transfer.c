@@ -165,7 +165,7 @@ static int step_copy(struct engine *engine)
 
 	if (weir_buffer_size(&engine->rest) > 0)
 		return copy_flush(engine);
-	got = engine_read(engine, scratch, WEIR_MIN(engine_left(engine), WEIR_SCRATCH_BYTES));
+	got = engine_read(engine, scratch, WEIR_MIN(engine_left(engine), WEIR_COPY_BYTES));
 	if (got <= 0)
 		return engine_note_no_bytes(engine, got);
 	transfer->taken += (uint64_t)got;

@@ -136,7 +136,7 @@ static int lane_budget(struct lane *lane, size_t *size)
 	size_t room;
 	int status;
 
-	*size = WEIR_SCRATCH_BYTES;
+	*size = WEIR_COPY_BYTES;
 	if (lane_is_mapped(lane) && lane_passed(lane) == lane->read)
 		return 0; /* there is nothing */
 	status = lane_sync(lane);
@@ -175,7 +175,7 @@ int lane_pump(struct lane *lane, int *broken)
 			*broken = lane->way;
 			return -errno;
 		}
-		if (n == WEIR_SCRATCH_BYTES)
+		if (n == WEIR_COPY_BYTES)
 			lane->full_reads++;
 		else if ((size_t)n < size)
 			lane->full_reads = 0;

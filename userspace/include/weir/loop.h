@@ -90,6 +90,10 @@ int weir_loop_attach(struct weir_loop *loop, const struct weir_loop_key *key, vo
 
 /* 64 KiB that belong to whichever task runs now: contents are lost when it parks. */
 #define WEIR_SCRATCH_BYTES 65536
+/* As much of it as is read to be written elsewhere at once, in bytes. A packet of TCP in the kernel
+ * holds less than 64 KiB: of a longer write the rest goes as a small packet of its own, which was
+ * measured to cost bulk through a proxy half of its speed. */
+#define WEIR_COPY_BYTES	   61440
 char *weir_loop_scratch(struct weir_loop *loop);
 
 /* ------------------------------------------------------------------------------------------
