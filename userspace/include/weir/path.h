@@ -13,7 +13,7 @@
 #include <weir/base.h>
 
 enum weir_path {
-	WEIR_PATH_COPY,	   /* read(2) and write(2) with 64 KiB buffers */
+	WEIR_PATH_COPY,	   /* read(2) and write(2) of up to 60 KiB */
 	WEIR_PATH_SPLICE,  /* splice(2) through a 1 MiB pipe */
 	WEIR_PATH_SOCKMAP, /* an sk_skb verdict program, from socket to socket */
 	WEIR_PATH_COUNT,
