@@ -118,7 +118,7 @@ static int file_body_next(struct weir_body *body, struct iovec *piece, bool wait
 {
 	struct file_body *file = weir_container_of(body, struct file_body, body);
 	char *scratch = weir_loop_scratch(weir_loop_current());
-	size_t want = (size_t)WEIR_MIN(file->rest, (uint64_t)WEIR_SCRATCH_BYTES);
+	size_t want = (size_t)WEIR_MIN(file->rest, (uint64_t)WEIR_COPY_BYTES);
 	ssize_t n;
 
 	(void)wait;

@@ -346,7 +346,7 @@ static int body_meet_end(struct h1_conn *conn)
 static int body_read_once(struct h1_conn *conn, struct iovec *piece, bool *more)
 {
 	char *scratch = weir_loop_scratch(weir_loop_current());
-	ssize_t got = conn_read_scratch(conn, WEIR_SCRATCH_BYTES);
+	ssize_t got = conn_read_scratch(conn, WEIR_COPY_BYTES);
 	ssize_t used;
 
 	*more = got > 0;

@@ -114,7 +114,7 @@ static bool fed_take_whole(struct http_fed *fed)
 
 	if (fed->touched || fed->body.size == 0)
 		return fed_is_whole(fed);
-	if (fed->body.size != WEIR_BODY_UNKNOWN && fed->body.size > WEIR_SCRATCH_BYTES)
+	if (fed->body.size != WEIR_BODY_UNKNOWN && fed->body.size > WEIR_COPY_BYTES)
 		return false;
 	fed->touched = true;
 	if (weir_body_next(fed->inner, &piece, false) == 1)

@@ -47,7 +47,7 @@ static int echo_write(struct weir_stream *stream, char *data, size_t size)
 
 static int echo_step(struct weir_conn *conn, char *scratch, bool *ended)
 {
-	ssize_t got = weir_stream_read(conn->stream, scratch, WEIR_SCRATCH_BYTES);
+	ssize_t got = weir_stream_read(conn->stream, scratch, WEIR_COPY_BYTES);
 	int status;
 
 	*ended = got == 0;
