@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The worker writes its lines itself, those of a round of its loop with one write(2) that appends:
- * lines of several workers do not mix, a process that dies loses those of one round at most, and no
- * thread or lock stands between. A disk that stalls therefore stalls the worker for as long as write(2) does (ordinarily
- * that is a copy into the page cache). A pipe or terminal is opened non-blocking: when it is full
- * the line is dropped. Dropped lines are counted, and said in the process log when it starts and
- * when it is over.
+ * lines of several workers do not mix, a process that dies loses those of one round at most, and
+ * no thread or lock stands between. A disk that stalls therefore stalls the worker for as long as
+ * write(2) does (ordinarily that is a copy into the page cache). A pipe or terminal is opened
+ * non-blocking: when it is full the line is dropped. Dropped lines are counted, and said in the
+ * process log when it starts and when it is over.
  *
  * Reopening replaces the file behind the descriptor (dup3), so writers need no lock for that
  * either.
