@@ -2,24 +2,16 @@
 """`weir send` against nginx, as a server and as a proxy, and against what answers wrongly."""
 import hashlib
 import os
-import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 
 import pytest
 
-from harness import build, net, peers
+from harness import build, net
+from harness.website import Website
 
-NGINX = """
-daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ }}
-http {{
-    access_log {folder}/access.log;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    client_max_body_size 0; keepalive_timeout 60;
+NGINX = """keepalive_timeout 60;
     server {{
         listen {address};
         location / {{ root {folder}/www; dav_methods PUT DELETE; }}
@@ -40,40 +32,15 @@ http {{
         location / {{ proxy_pass http://$http_host$request_uri; proxy_set_header Host $http_host;
                       add_header X-Proxied "$request"; }}
     }}
-}}
 """
-
-
-class Site:
-    def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="weir-test-")
-        os.chmod(self.folder, 0o755)
-        www = os.path.join(self.folder, "www")
-        os.mkdir(www)
-        os.chmod(www, 0o777)
-        self.address, self.other, self.proxy = (net.free_address() for _ in range(3))
-        conf = os.path.join(self.folder, "nginx.conf")
-        with open(conf, "w", encoding="utf-8") as file:
-            file.write(NGINX.format(folder=self.folder, address=self.address, other=self.other,
-                                    proxy=self.proxy))
-        with open(os.path.join(www, "hello.txt"), "w", encoding="utf-8") as file:
-            file.write("hello\n")
-        with open(os.path.join(www, "big"), "wb") as file:
-            file.write(os.urandom(1 << 20) * 20)
-        self.process, _ = peers.listening(["nginx", "-c", conf, "-p", self.folder],
-                                          self.folder, self.address)
-
-    def file(self, name):
-        return os.path.join(self.folder, "www", name)
-
-    def close(self):
-        self.process.stop()
-        shutil.rmtree(self.folder)
 
 
 @pytest.fixture(scope="module")
 def site():
-    made = Site()
+    made = Website()
+    made.start(NGINX, ("address", "other", "proxy"))
+    made.write("hello.txt", b"hello\n")
+    made.write("big", os.urandom(1 << 20) * 20)
     yield made
     made.close()
 

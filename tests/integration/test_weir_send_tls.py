@@ -2,27 +2,18 @@
 """`weir send https://...` against nginx, openssl s_server and Python's ssl, and through tinyproxy."""
 import hashlib
 import os
-import shutil
 import socket
 import ssl
 import subprocess
-import tempfile
 import threading
 
 import pytest
 
 from harness import build, net, peers
 from harness.certificates import Authority
+from harness.website import Website
 
-NGINX = """
-daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ }}
-http {{
-    access_log {folder}/access.log;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    client_max_body_size 0;
-    ssl_protocols TLSv1.2 TLSv1.3;
+NGINX = """ssl_protocols TLSv1.2 TLSv1.3;
     ssl_certificate {good[0]}; ssl_certificate_key {good[1]};
     server {{
         listen {address} ssl;
@@ -45,48 +36,26 @@ http {{
         location = /who {{ return 200 "plain $host|$http_authorization\\n"; }}
         location = /up {{ return 301 https://{address}/who; }}
     }}
-}}
 """
 
 SERVERS = ("address", "plain", "tls12", "tls13", "expired", "other", "unknown", "demanding")
 
 
-class Site:
+class Site(Website):
     def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="weir-test-")
-        os.chmod(self.folder, 0o755)
-        www = os.path.join(self.folder, "www")
-        os.mkdir(www)
-        os.chmod(www, 0o777)
+        super().__init__()
         self.authority = Authority(self.folder, "ca")
         self.ca = self.authority.file
         stranger = Authority(self.folder, "stranger")
         here = "DNS:localhost,IP:127.0.0.1"
-        self.good = self.authority.issue("good", here)
         self.guest = self.authority.issue("guest", "DNS:guest")
-        for name in SERVERS:
-            setattr(self, name, net.free_address())
-        conf = os.path.join(self.folder, "nginx.conf")
-        with open(conf, "w", encoding="utf-8") as file:
-            file.write(NGINX.format(folder=self.folder, ca=self.ca, good=self.good,
-                                    old=self.authority.issue("old", here, days=-1),
-                                    elsewhere=self.authority.issue("elsewhere", "DNS:a.example"),
-                                    strange=stranger.issue("strange", here),
-                                    **{name: getattr(self, name) for name in SERVERS}))
-        with open(self.file("hello.txt"), "w", encoding="utf-8") as file:
-            file.write("hello\n")
-        with open(self.file("big"), "wb") as file:
-            for _ in range(25):
-                file.write(os.urandom(4 << 20))
-        self.process, _ = peers.listening(["nginx", "-c", conf, "-p", self.folder],
-                                          self.folder, self.address)
-
-    def file(self, name):
-        return os.path.join(self.folder, "www", name)
-
-    def close(self):
-        self.process.stop()
-        shutil.rmtree(self.folder)
+        self.good = self.authority.issue("good", here)
+        self.start(NGINX, SERVERS, ca=self.ca, good=self.good,
+                   old=self.authority.issue("old", here, days=-1),
+                   elsewhere=self.authority.issue("elsewhere", "DNS:a.example"),
+                   strange=stranger.issue("strange", here))
+        self.write("hello.txt", b"hello\n")
+        self.write("big", os.urandom(4 << 20) * 25)
 
 
 @pytest.fixture(scope="module")
